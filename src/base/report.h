@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What went wrong, said once, where it is known: a severity, the path of
+ * metadata blocks from the superblock, the data blocks concerned and one
+ * sentence. Functions elsewhere return 0 or a negative errno and leave the
+ * words to this; text and JSON are two printers of the same problems.
+ */
+#ifndef BASE_REPORT_H
+#define BASE_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum era_severity {
+	ERA_NOTE,      /* worth knowing, nothing is wrong */
+	ERA_ASSUMED,   /* lost, and replaced by the safe assumption named */
+	ERA_DAMAGED,   /* found wrong by a repair, which deals with it */
+	ERA_NON_FATAL, /* wrong, but neither the kernel nor a reader minds */
+	ERA_FATAL,     /* wrong: data may be lost */
+};
+
+#define ERA_NR_SEVERITIES 5
+
+/* No data block is concerned, or it is unknown which. */
+#define ERA_NO_DATA ((struct era_data_range){ 0, 0 })
+
+struct era_data_range {
+	uint64_t begin; /* first data block */
+	uint64_t end;   /* one past the last */
+};
+
+/* One step of a path; the chain of parents lies on the callers' stacks. */
+struct era_where {
+	const struct era_where *parent;
+	const char *role; /* "era array node", "writeset 7 array block" */
+	uint64_t block;   /* metadata block */
+};
+
+struct era_problem {
+	enum era_severity severity;
+	const char *text;              /* one sentence, no final full stop */
+	const struct era_where *where; /* innermost block, or NULL */
+	struct era_data_range data;
+};
+
+struct era_report {
+	/* called for each problem; text and where live during the call only */
+	void (*problem)(void *arg, const struct era_problem *problem);
+	void *arg;
+	uint64_t nr[ERA_NR_SEVERITIES]; /* problems so far, by severity */
+};
+
+/* Reports one problem; a NULL report drops it. */
+void era_report(struct era_report *report, enum era_severity severity,
+		const struct era_where *where, struct era_data_range data,
+		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* "error", "note", ... as every printer names it */
+const char *era_severity_name(enum era_severity severity);
+
+/*
+ * "superblock 0 -> era array node 12 -> era array block 15" into buf, cut to
+ * size; returns buf.
+ */
+char *era_where_format(const struct era_where *where, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Opening, sizing, reading, writing and flushing of a metadata device.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device/device.h"
+
+/* iovecs of one read; the kernel takes 1024 */
+#define MAX_IOV 512
+
+static ssize_t system_readv(const struct era_io *io, int fd,
+			    const struct iovec *iov, int nr_iov, off_t offset)
+{
+	(void)io;
+	return preadv(fd, iov, nr_iov, offset);
+}
+
+static ssize_t system_write(const struct era_io *io, int fd, const void *data,
+			    size_t len, off_t offset)
+{
+	(void)io;
+	return pwrite(fd, data, len, offset);
+}
+
+static int system_sync(const struct era_io *io, int fd)
+{
+	(void)io;
+	return fdatasync(fd);
+}
+
+static int system_discard(const struct era_io *io, int fd, off_t offset,
+			  off_t len, bool block_device)
+{
+	uint64_t range[2] = { (uint64_t)offset, (uint64_t)len };
+
+	(void)io;
+	if (block_device)
+		return ioctl(fd, BLKZEROOUT, range);
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+			 len);
+}
+
+const struct era_io era_io_system = {
+	.readv = system_readv,
+	.write = system_write,
+	.sync = system_sync,
+	.discard = system_discard,
+};
+
+static int open_error(struct era_report *report, const char *path,
+		      unsigned int flags, int err)
+{
+	if (err == EBUSY || err == EWOULDBLOCK) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is in use by another program or by the kernel%s",
+			   path,
+			   flags & ERA_DEVICE_HINT_SNAPSHOT ?
+				   " (with --metadata-snapshot a live device can be read)" :
+				   "");
+		return -EBUSY;
+	}
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "cannot open %s: %s",
+		   path, strerror(err));
+	return -err;
+}
+
+/* The size in bytes and the kind of what was opened. */
+static int measure(struct era_device *device, struct era_report *report)
+{
+	struct stat st;
+	uint64_t size;
+
+	if (fstat(device->fd, &st))
+		return open_error(report, device->path, 0, errno);
+	if (S_ISDIR(st.st_mode)) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is a directory", device->path);
+		return -EISDIR;
+	}
+	if (S_ISBLK(st.st_mode)) {
+		if (ioctl(device->fd, BLKGETSIZE64, &size))
+			return open_error(report, device->path, 0, errno);
+		device->block_device = true;
+	} else if (S_ISREG(st.st_mode)) {
+		size = (uint64_t)st.st_size;
+	} else {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is neither a block device nor a regular file",
+			   device->path);
+		return -EINVAL;
+	}
+	device->nr_blocks = size / ERA_BLOCK_SIZE;
+	return 0;
+}
+
+int era_device_open(struct era_device *device, const char *path,
+		    unsigned int flags, const struct era_io *io,
+		    struct era_report *report)
+{
+	bool exclusive = !(flags & ERA_DEVICE_SHARED);
+	/* O_NONBLOCK: a FIFO is refused below, not waited for */
+	int mode = O_CLOEXEC | O_NONBLOCK |
+		   (flags & ERA_DEVICE_WRITE ? O_RDWR : O_RDONLY);
+	struct stat st;
+	int r;
+
+	*device = (struct era_device){ .io = io ? io : &era_io_system,
+				       .path = path,
+				       .fd = -1 };
+	/*
+	 * O_EXCL without O_CREAT is defined for block devices only, and there
+	 * it keeps mounted, mapped and otherwise claimed devices out.
+	 */
+	if (exclusive && !stat(path, &st) && S_ISBLK(st.st_mode))
+		mode |= O_EXCL;
+	device->fd = open(path, mode);
+	if (device->fd < 0 && errno == EISDIR) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is a directory", path);
+		return -EISDIR;
+	}
+	if (device->fd < 0)
+		return open_error(report, path, flags, errno);
+	r = measure(device, report);
+	if (!r && exclusive && !device->block_device &&
+	    flock(device->fd,
+		  LOCK_NB | (flags & ERA_DEVICE_WRITE ? LOCK_EX : LOCK_SH)) &&
+	    errno == EWOULDBLOCK)
+		r = open_error(report, path, flags, EBUSY);
+	if (r)
+		era_device_close(device);
+	return r;
+}
+
+void era_device_init_new(struct era_device *device, const char *path, int fd,
+			 const struct era_io *io)
+{
+	*device = (struct era_device){ .io = io ? io : &era_io_system,
+				       .path = path,
+				       .fd = fd,
+				       .growable = true };
+}
+
+void era_device_close(struct era_device *device)
+{
+	if (device->fd >= 0)
+		close(device->fd);
+	device->fd = -1;
+}
+
+bool era_device_same(const struct era_device *a, const struct era_device *b)
+{
+	struct stat sa, sb;
+
+	if (fstat(a->fd, &sa) || fstat(b->fd, &sb))
+		return false;
+	if (S_ISBLK(sa.st_mode) && S_ISBLK(sb.st_mode))
+		return sa.st_rdev == sb.st_rdev;
+	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+static int fail(struct era_device *device, uint64_t offset, int err)
+{
+	device->error_offset = offset;
+	return -err;
+}
+
+/* Reads all of iov, which it uses up, from offset on. */
+static int read_fully(struct era_device *device, struct iovec *iov, int nr_iov,
+		      uint64_t offset)
+{
+	while (nr_iov) {
+		ssize_t n = device->io->readv(device->io, device->fd, iov,
+					      nr_iov, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) /* the end comes early where a device shrinks */
+			return fail(device, offset, n ? errno : EIO);
+		offset += (uint64_t)n;
+		while (nr_iov && (size_t)n >= iov->iov_len) {
+			n -= (ssize_t)iov->iov_len;
+			iov++;
+			nr_iov--;
+		}
+		if (n) {
+			iov->iov_base = (char *)iov->iov_base + n;
+			iov->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+int era_device_read(struct era_device *device, uint64_t first, size_t nr,
+		    void *buf)
+{
+	struct iovec iov = { buf, nr * ERA_BLOCK_SIZE };
+
+	if (first > device->nr_blocks || nr > device->nr_blocks - first)
+		return fail(device, first * ERA_BLOCK_SIZE, ENXIO);
+	return read_fully(device, &iov, 1, first * ERA_BLOCK_SIZE);
+}
+
+/* A request of a batch: which block, and its place in the caller's buffer. */
+struct request {
+	uint32_t block;
+	uint32_t slot;
+};
+
+static int compare_requests(const void *a, const void *b)
+{
+	const struct request *x = a, *y = b;
+
+	if (x->block != y->block)
+		return x->block < y->block ? -1 : 1;
+	return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+/* Reads requests one by one, so that only the bad ones fail. */
+static int read_singly(struct era_device *device, const struct request *req,
+		       size_t nr, uint8_t *buf, uint8_t *failed)
+{
+	int first_error = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint8_t *to = buf + (size_t)req[i].slot * ERA_BLOCK_SIZE;
+		int r = era_device_read(device, req[i].block, 1, to);
+
+		if (!r)
+			continue;
+		memset(to, 0, ERA_BLOCK_SIZE);
+		if (failed)
+			failed[req[i].slot] = (uint8_t)-r;
+		if (!first_error)
+			first_error = r;
+	}
+	return failed ? 0 : first_error;
+}
+
+/*
+ * Reads a run of requests with consecutive block numbers in one call, each
+ * to its own slot.
+ */
+static int read_run(struct era_device *device, const struct request *req,
+		    size_t nr, uint8_t *buf, uint8_t *failed)
+{
+	struct iovec iov[MAX_IOV];
+	int nr_iov = 0, r;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint8_t *to = buf + (size_t)req[i].slot * ERA_BLOCK_SIZE;
+		struct iovec *last = nr_iov ? &iov[nr_iov - 1] : NULL;
+
+		if (last && (uint8_t *)last->iov_base + last->iov_len == to)
+			last->iov_len += ERA_BLOCK_SIZE;
+		else
+			iov[nr_iov++] = (struct iovec){ to, ERA_BLOCK_SIZE };
+	}
+	r = -ENXIO;
+	if (req[nr - 1].block < device->nr_blocks)
+		r = read_fully(device, iov, nr_iov,
+			       (uint64_t)req->block * ERA_BLOCK_SIZE);
+	return r ? read_singly(device, req, nr, buf, failed) : 0;
+}
+
+static bool is_ascending(const uint32_t *blocks, size_t nr)
+{
+	for (size_t i = 1; i < nr; i++)
+		if (blocks[i] <= blocks[i - 1])
+			return false;
+	return true;
+}
+
+int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
+			   size_t nr, void *buf, uint8_t *failed)
+{
+	struct request *req = malloc((nr ? nr : 1) * sizeof(*req));
+	int r = 0;
+
+	if (!req)
+		return -ENOMEM;
+	if (failed)
+		memset(failed, 0, nr);
+	for (size_t i = 0; i < nr; i++)
+		req[i] = (struct request){ blocks[i], (uint32_t)i };
+	if (!is_ascending(blocks, nr))
+		qsort(req, nr, sizeof(*req), compare_requests);
+	for (size_t i = 0, end; i < nr && !r; i = end) {
+		for (end = i + 1; end < nr && end - i < MAX_IOV &&
+				  req[end].block == req[end - 1].block + 1;)
+			end++;
+		r = read_run(device, req + i, end - i, buf, failed);
+	}
+	free(req);
+	return r;
+}
+
+void era_device_will_need(struct era_device *device, const uint32_t *blocks,
+			  size_t nr)
+{
+	for (size_t i = 0, end; i < nr; i = end) {
+		for (end = i + 1;
+		     end < nr && blocks[end] == blocks[end - 1] + 1;)
+			end++;
+		posix_fadvise(device->fd, (off_t)blocks[i] * ERA_BLOCK_SIZE,
+			      (off_t)(end - i) * ERA_BLOCK_SIZE,
+			      POSIX_FADV_WILLNEED);
+	}
+}
+
+int era_device_write(struct era_device *device, uint64_t first, size_t nr,
+		     const void *buf)
+{
+	uint64_t offset = first * ERA_BLOCK_SIZE;
+	const char *data = buf;
+	size_t left = nr * ERA_BLOCK_SIZE;
+
+	if (device->growable && first + nr > device->nr_blocks)
+		device->nr_blocks = first + nr;
+	if (first > device->nr_blocks || nr > device->nr_blocks - first)
+		return fail(device, offset, ENOSPC);
+	while (left) {
+		ssize_t n = device->io->write(device->io, device->fd, data,
+					      left, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return fail(device, offset, n ? errno : EIO);
+		data += n;
+		left -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+int era_device_flush(struct era_device *device)
+{
+	while (device->io->sync(device->io, device->fd))
+		if (errno != EINTR)
+			return fail(device, 0, errno);
+	return 0;
+}
+
+int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr)
+{
+	/* zeroes for where the device cannot make them itself */
+	static const uint8_t zeroes[64 * ERA_BLOCK_SIZE];
+	int r = 0;
+
+	if (!nr)
+		return 0;
+	if (!device->io->discard(device->io, device->fd,
+				 (off_t)(first * ERA_BLOCK_SIZE),
+				 (off_t)(nr * ERA_BLOCK_SIZE),
+				 device->block_device))
+		return 0;
+	while (nr && !r) {
+		size_t n = nr < 64 ? (size_t)nr : 64;
+
+		r = era_device_write(device, first, n, zeroes);
+		first += n;
+		nr -= n;
+	}
+	return r;
+}
+
+int era_device_report(struct era_device *device, struct era_report *report,
+		      const char *what, int err)
+{
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%s: cannot %s at offset %" PRIu64 ": %s", device->path,
+		   what, device->error_offset, strerror(-err));
+	return err;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A metadata device, or a file that holds one: opened exclusively, read in
+ * sorted and merged batches, written in long runs with explicit flushes.
+ * Knows blocks of 4096 bytes and nothing of what they hold.
+ *
+ * Contract: every byte that enters or leaves goes through struct era_io, so
+ * that a test can stand in, fail any call, or lose what was not flushed.
+ */
+#ifndef DEVICE_DEVICE_H
+#define DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/report.h"
+
+#define ERA_BLOCK_SIZE 4096u /* bytes of a metadata block */
+
+/*
+ * The system calls below a device. Results and errno as of preadv(2),
+ * pwrite(2) and fdatasync(2); discard makes a range read as zeroes, or fails
+ * with EOPNOTSUPP where only writing zeroes will do.
+ */
+struct era_io {
+	ssize_t (*readv)(const struct era_io *io, int fd,
+			 const struct iovec *iov, int nr_iov, off_t offset);
+	ssize_t (*write)(const struct era_io *io, int fd, const void *data,
+			 size_t len, off_t offset);
+	int (*sync)(const struct era_io *io, int fd);
+	int (*discard)(const struct era_io *io, int fd, off_t offset,
+		       off_t len, bool block_device);
+};
+
+extern const struct era_io era_io_system; /* the real ones */
+
+enum {
+	ERA_DEVICE_WRITE = 1 << 0,
+	/* no exclusive open: for a metadata snapshot of a live device */
+	ERA_DEVICE_SHARED = 1 << 1,
+	/* messages may name --metadata-snapshot as the way out of "in use" */
+	ERA_DEVICE_HINT_SNAPSHOT = 1 << 2,
+};
+
+struct era_device {
+	const struct era_io *io;
+	const char *path; /* as given; lives as long as the caller's */
+	int fd;
+	uint64_t nr_blocks; /* whole metadata blocks */
+	bool block_device;
+	bool growable; /* a new file: nr_blocks follows what is written */
+	/* set when a read, write or flush fails, for the message */
+	uint64_t error_offset; /* bytes */
+};
+
+/*
+ * Opens path with io (NULL: the system's). A block device is opened with
+ * O_EXCL, a file is locked (flock), unless ERA_DEVICE_SHARED. What fails is
+ * reported. Returns 0, -EBUSY where somebody else has it, -EISDIR, -EINVAL
+ * for what is neither file nor block device, or what open(2) says.
+ */
+int era_device_open(struct era_device *device, const char *path,
+		    unsigned int flags, const struct era_io *io,
+		    struct era_report *report);
+
+/* Wraps a file that the caller has just created; it grows as it is written. */
+void era_device_init_new(struct era_device *device, const char *path, int fd,
+			 const struct era_io *io);
+
+void era_device_close(struct era_device *device);
+
+/* Whether both are the same file or the same block device. */
+bool era_device_same(const struct era_device *a, const struct era_device *b);
+
+/* Reads nr blocks from first on. -EIO or so, with error_offset set. */
+int era_device_read(struct era_device *device, uint64_t first, size_t nr,
+		    void *buf);
+
+/*
+ * Reads blocks[i] to buf + i * ERA_BLOCK_SIZE, in any order, sorted and
+ * merged into few calls. failed[i] is the errno of a block that cannot be
+ * read (its bytes are zero then) and 0 elsewhere; the other blocks are still
+ * read. A block past the end fails with ENXIO. Returns 0, -ENOMEM, or the
+ * first failure where failed is NULL.
+ */
+int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
+			   size_t nr, void *buf, uint8_t *failed);
+
+/* Asks the kernel to read these soon; advice only. */
+void era_device_will_need(struct era_device *device, const uint32_t *blocks,
+			  size_t nr);
+
+int era_device_write(struct era_device *device, uint64_t first, size_t nr,
+		     const void *buf);
+
+/* Everything written so far is on stable storage when this returns 0. */
+int era_device_flush(struct era_device *device);
+
+/* Makes blocks [first, first + nr) read as zeroes. */
+int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr);
+
+/* Reports a failed read, write or flush with its offset; returns err. */
+int era_device_report(struct era_device *device, struct era_report *report,
+		      const char *what, int err);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Writing and applying undo files. A file is a header and records, all
+ * little-endian:
+ *   header  8 bytes magic, le32 version, le32 crc, le64 nr_blocks
+ *   record  le64 block, le32 crc, le32 0, 4096 bytes
+ * where a crc is CRC-32C of all other bytes of the header or record.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/endian.h"
+#include "device/undo.h"
+
+#define HEADER_SIZE 24
+#define RECORD_HEAD 16
+#define RECORD_SIZE (RECORD_HEAD + ERA_BLOCK_SIZE)
+#define UNDO_VERSION 1
+
+static const char magic[8] = "dmeraUND";
+
+static uint32_t header_crc(const uint8_t *header)
+{
+	return era_crc32c(era_crc32c(UINT32_MAX, header, 12), header + 16, 8);
+}
+
+static uint32_t record_crc(const uint8_t *record)
+{
+	uint32_t crc = era_crc32c(UINT32_MAX, record, 8);
+
+	return era_crc32c(crc, record + 12, RECORD_SIZE - 12);
+}
+
+static int write_fully(int fd, const uint8_t *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int save_block(struct undo_log *log, uint64_t block)
+{
+	uint8_t record[RECORD_SIZE] = { 0 };
+	int r;
+
+	if (log->saved[block / 64] >> (block % 64) & 1)
+		return 0;
+	r = era_device_read(log->device, block, 1, record + RECORD_HEAD);
+	if (r) /* unreadable: there is nothing to be put back */
+		memset(record + RECORD_HEAD, 0, ERA_BLOCK_SIZE);
+	put_le64(record, block);
+	put_le32(record + 8, record_crc(record));
+	r = write_fully(log->fd, record, RECORD_SIZE);
+	if (!r)
+		log->saved[block / 64] |= UINT64_C(1) << (block % 64);
+	return r;
+}
+
+static int save_range(struct undo_log *log, off_t offset, size_t len)
+{
+	uint64_t first = (uint64_t)offset / ERA_BLOCK_SIZE;
+	uint64_t end = ((uint64_t)offset + len + ERA_BLOCK_SIZE - 1) /
+		       ERA_BLOCK_SIZE;
+	int r = 0;
+
+	for (uint64_t block = first; block < end && !r; block++)
+		r = save_block(log, block);
+	if (!r && fdatasync(log->fd))
+		r = -errno;
+	return r;
+}
+
+static ssize_t undo_readv(const struct era_io *io, int fd,
+			  const struct iovec *iov, int nr_iov, off_t offset)
+{
+	const struct undo_log *log = (const struct undo_log *)io;
+
+	return log->below->readv(log->below, fd, iov, nr_iov, offset);
+}
+
+static ssize_t undo_write(const struct era_io *io, int fd, const void *data,
+			  size_t len, off_t offset)
+{
+	struct undo_log *log = (struct undo_log *)(uintptr_t)io;
+
+	if (!log->error)
+		log->error = save_range(log, offset, len);
+	if (log->error) {
+		errno = -log->error;
+		return -1;
+	}
+	return log->below->write(log->below, fd, data, len, offset);
+}
+
+static int undo_sync(const struct era_io *io, int fd)
+{
+	const struct undo_log *log = (const struct undo_log *)io;
+
+	return log->below->sync(log->below, fd);
+}
+
+/* Not in a repair in place: nothing there is erased. */
+static int undo_discard(const struct era_io *io, int fd, off_t offset,
+			off_t len, bool block_device)
+{
+	(void)io;
+	(void)fd;
+	(void)offset;
+	(void)len;
+	(void)block_device;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+int undo_log_start(struct undo_log *log, struct era_device *device,
+		   const char *path, struct era_report *report)
+{
+	uint8_t header[HEADER_SIZE] = { 0 };
+	int r = 0;
+
+	*log = (struct undo_log){ .io = { undo_readv, undo_write, undo_sync,
+					  undo_discard },
+				  .below = device->io,
+				  .device = device,
+				  .report = report,
+				  .path = path };
+	log->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (log->fd < 0) {
+		r = -errno;
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "cannot create the undo file %s: %s", path,
+			   strerror(-r));
+		return r;
+	}
+	log->saved = calloc((size_t)(device->nr_blocks / 64 + 1),
+			    sizeof(*log->saved));
+	if (!log->saved)
+		r = -ENOMEM;
+	memcpy(header, magic, sizeof(magic));
+	put_le32(header + 8, UNDO_VERSION);
+	put_le64(header + 16, device->nr_blocks);
+	put_le32(header + 12, header_crc(header));
+	if (!r)
+		r = write_fully(log->fd, header, HEADER_SIZE);
+	if (!r && fsync(log->fd))
+		r = -errno;
+	log->error = r;
+	if (r)
+		return undo_log_finish(log);
+	device->io = &log->io;
+	return 0;
+}
+
+int undo_log_finish(struct undo_log *log)
+{
+	log->device->io = log->below;
+	if (!log->error && fsync(log->fd))
+		log->error = -errno;
+	close(log->fd);
+	free(log->saved);
+	log->saved = NULL;
+	if (log->error)
+		era_report(log->report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "cannot write the undo file %s: %s", log->path,
+			   strerror(-log->error));
+	return log->error;
+}
+
+/* The next record: 1, 0 at the end, -EBADMSG where it is damaged. */
+static int read_record(int fd, uint64_t number, uint8_t *record)
+{
+	off_t at = (off_t)(HEADER_SIZE + number * RECORD_SIZE);
+	ssize_t n = pread(fd, record, RECORD_SIZE, at);
+
+	if (n < 0)
+		return -errno;
+	if (n < (ssize_t)RECORD_SIZE)
+		return 0;
+	return get_le32(record + 8) == record_crc(record) ? 1 : -EBADMSG;
+}
+
+/* Checks the whole file before anything is written. */
+static int check_file(int fd, const struct era_device *device,
+		      uint64_t *nr_records)
+{
+	uint8_t header[HEADER_SIZE], record[RECORD_SIZE];
+	int r;
+
+	if (pread(fd, header, HEADER_SIZE, 0) != HEADER_SIZE ||
+	    memcmp(header, magic, sizeof(magic)) ||
+	    get_le32(header + 8) != UNDO_VERSION ||
+	    get_le32(header + 12) != header_crc(header))
+		return -EBADMSG;
+	if (get_le64(header + 16) != device->nr_blocks)
+		return -ENXIO;
+	for (*nr_records = 0;; ++*nr_records) {
+		r = read_record(fd, *nr_records, record);
+		if (r <= 0)
+			return r;
+		if (get_le64(record) >= device->nr_blocks)
+			return -EBADMSG;
+	}
+}
+
+/* Writes back block 0 alone, or all blocks but that. */
+static int put_back(int fd, struct era_device *device, uint64_t nr_records,
+		    bool superblock)
+{
+	uint8_t record[RECORD_SIZE];
+	int r = 0;
+
+	for (uint64_t i = 0; i < nr_records && !r; i++) {
+		r = read_record(fd, i, record);
+		if (r <= 0)
+			return r ? r : -EBADMSG;
+		r = 0;
+		if (!get_le64(record) == superblock)
+			r = era_device_write(device, get_le64(record), 1,
+					     record + RECORD_HEAD);
+	}
+	return r ? r : era_device_flush(device);
+}
+
+int undo_apply(const char *path, struct era_device *device,
+	       struct era_report *report)
+{
+	uint64_t nr_records;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0) {
+		r = -errno;
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "cannot open the undo file %s: %s", path,
+			   strerror(-r));
+		return r;
+	}
+	r = check_file(fd, device, &nr_records);
+	if (r) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   r == -EBADMSG ? "%s is not an undo file, or is damaged" :
+			   r == -ENXIO ?
+					   "%s belongs to a device of another size" :
+					   "cannot read the undo file %s",
+			   path);
+	} else {
+		/* in this order the old state is whole after the first */
+		r = put_back(fd, device, nr_records, true);
+		if (!r)
+			r = put_back(fd, device, nr_records, false);
+		if (r)
+			era_device_report(device, report, "write", r);
+	}
+	close(fd);
+	return r;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The check of everything that a superblock leads to, and of the space map
+ * against it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "era/check.h"
+#include "era/newer.h"
+
+#define WINDOW_BLOCKS 256 /* array blocks read at a time */
+
+struct check {
+	struct walk walk;
+	struct ref_counts refs;
+	struct array_window window;
+	uint64_t nr_lost; /* array blocks that could not be read */
+	struct era_metadata live;
+	struct block_set reachable; /* from the superblock or the snapshot */
+};
+
+/* Called for each array block that could be read. */
+typedef void (*check_values_fn)(struct check *check,
+				const struct era_metadata *md,
+				const struct array_map *map, uint32_t index,
+				const uint8_t *values, void *arg);
+
+static int check_array(struct check *check, const struct era_metadata *md,
+		       const struct array_map *map, check_values_fn fn,
+		       void *arg)
+{
+	uint32_t nr_blocks = array_map_nr_blocks(map);
+	int r = 0;
+
+	for (uint32_t first = 0; first < nr_blocks && !r;
+	     first += WINDOW_BLOCKS) {
+		uint32_t nr = nr_blocks - first < WINDOW_BLOCKS ?
+				      nr_blocks - first :
+				      WINDOW_BLOCKS;
+
+		r = array_window_read(&check->window, md->device, map, first,
+				      nr, md->report, &check->nr_lost);
+		for (uint32_t i = 0; i < nr && !r; i++)
+			if (check->window.values[i])
+				fn(check, md, map, first + i,
+				   check->window.values[i], arg);
+	}
+	return r;
+}
+
+static uint32_t greatest(const uint8_t *values, uint32_t nr)
+{
+	uint32_t max = 0;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t era = get_le32(values + i * 4);
+
+		max = max < era ? era : max;
+	}
+	return max;
+}
+
+static void check_eras(struct check *check, const struct era_metadata *md,
+		       const struct array_map *map, uint32_t index,
+		       const uint8_t *values, void *arg)
+{
+	uint32_t nr = array_map_nr_entries(map, index);
+	uint32_t current = md->sb.geometry.current_era, first, n = 0;
+	struct era_data_range data = ERA_NO_DATA;
+	char text[128];
+
+	(void)check;
+	(void)arg;
+	if (greatest(values, nr) <= current)
+		return;
+	first = index * array_max_entries(4);
+	for (uint32_t i = 0; i < nr; i++) {
+		if (get_le32(values + i * 4) <= current)
+			continue;
+		if (!n++)
+			data.begin = first + i;
+		data.end = first + i + 1;
+	}
+	snprintf(text, sizeof(text),
+		 "%" PRIu32 " data blocks have an era above the current one, %" PRIu32,
+		 n, current);
+	array_map_report(map, md->device, index, md->report, ERA_FATAL, data,
+			 text);
+}
+
+static void check_words(struct check *check, const struct era_metadata *md,
+			const struct array_map *map, uint32_t index,
+			const uint8_t *values, void *arg)
+{
+	const struct era_writeset *ws = arg;
+	uint32_t nr = array_map_nr_entries(map, index);
+
+	(void)check;
+	if (index + 1 != array_map_nr_blocks(map) ||
+	    !(get_le64(values + (nr - 1) * 8) &
+	      ~era_last_word_mask(ws->nr_bits)))
+		return;
+	array_map_report(map, md->device, index, md->report, ERA_NON_FATAL,
+			 ERA_NO_DATA,
+			 "bits are set past the end of the writeset");
+}
+
+struct open_bits {
+	const struct era_writeset *ws;
+	uint64_t nr_set;
+};
+
+static void count_open(struct check *check, const struct era_metadata *md,
+		       const struct array_map *map, uint32_t index,
+		       const uint8_t *values, void *arg)
+{
+	struct open_bits *open = arg;
+	uint32_t nr = array_map_nr_entries(map, index);
+
+	check_words(check, md, map, index, values, (void *)open->ws);
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t word = get_le64(values + i * 8);
+
+		if (index + 1 == array_map_nr_blocks(map) && i + 1 == nr)
+			word &= era_last_word_mask(open->ws->nr_bits);
+		open->nr_set += (uint64_t)__builtin_popcountll(word);
+	}
+}
+
+static int check_open_writeset(struct check *check,
+			       const struct era_metadata *md,
+			       const struct era_writeset *ws)
+{
+	struct open_bits open = { ws, 0 };
+	uint64_t lost = check->nr_lost;
+	int r = check_array(check, md, &ws->words, count_open, &open);
+
+	if (!r && check->nr_lost == lost)
+		era_report(md->report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "not shut down cleanly: era %" PRIu32
+			   " holds %" PRIu64 " block%s not yet archived",
+			   ws->era, open.nr_set, open.nr_set == 1 ? "" : "s");
+	return r;
+}
+
+/* The contents of all arrays that the trees lead to. */
+static int check_arrays(struct check *check, const struct era_metadata *md)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < md->nr_writesets && !r; i++) {
+		struct era_writeset *ws = &md->writesets[i];
+
+		if (ws->open)
+			r = check_open_writeset(check, md, ws);
+		else
+			r = check_array(check, md, &ws->words, check_words,
+					ws);
+	}
+	if (!r)
+		r = check_array(check, md, &md->eras, check_eras, NULL);
+	return r;
+}
+
+static int check_live(struct check *check, const struct era_superblock *sb)
+{
+	int r = era_metadata_load(&check->live, &check->walk, sb, false);
+
+	return r ? r : check_arrays(check, &check->live);
+}
+
+static int check_snapshot(struct check *check, const struct era_superblock *sb)
+{
+	struct era_where where = { NULL, "superblock", sb->location };
+	struct era_where at = { &where, "metadata snapshot superblock",
+				sb->metadata_snap };
+	struct era_superblock copy;
+	struct era_metadata md;
+	bool counted = true;
+	int r;
+
+	if (!sb->metadata_snap)
+		return 0;
+	if (!walk_reference(&check->walk, sb->metadata_snap, &at, ERA_NO_DATA,
+			    &counted))
+		return 0;
+	if (era_superblock_read(&copy, check->walk.device, sb->metadata_snap,
+				check->walk.report)) {
+		check->walk.nr_faults++;
+		return 0;
+	}
+	r = era_metadata_load(&md, &check->walk, &copy, true);
+	if (!r)
+		r = check_arrays(check, &md);
+	era_metadata_release(&md);
+	return r;
+}
+
+/* Ends a pass over trees: remembers what it has seen, counts its faults. */
+static uint64_t end_pass(struct check *check)
+{
+	uint64_t nr_faults = check->walk.nr_faults;
+
+	block_set_merge(&check->reachable, &check->walk.seen);
+	walk_next_pass(&check->walk);
+	return nr_faults;
+}
+
+static int check_trees(struct check *check, const struct era_superblock *sb)
+{
+	struct era_where where = { NULL, "superblock", sb->location };
+	struct era_newer newer;
+	uint64_t faults;
+	int r;
+
+	check->refs.counts[ERA_SUPERBLOCK_LOCATION] = 1;
+	r = check_live(check, sb);
+	faults = end_pass(check);
+	if (!r)
+		r = check_snapshot(check, sb);
+	faults += end_pass(check);
+	if (!r)
+		r = space_map_check(&check->walk, &sb->space_map, &where,
+				    !faults);
+	if (!r && faults)
+		era_report(check->walk.report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "reference counts were not compared: what is damaged leads to an unknown number of blocks");
+	if (!r)
+		r = era_newer_find(&newer, &check->live, &check->reachable,
+				   check->walk.report);
+	return r;
+}
+
+static int check_geometry(const struct era_superblock *sb,
+			  struct era_device *device, struct era_report *report)
+{
+	struct era_where where = { NULL, "superblock", sb->location };
+	uint64_t nr = sb->space_map.nr_blocks;
+
+	if (nr > device->nr_blocks)
+		era_report(report, ERA_FATAL, &where, ERA_NO_DATA,
+			   "the device has %" PRIu64
+			   " metadata blocks, its space map counts %" PRIu64,
+			   device->nr_blocks, nr);
+	if (nr > MAX_METADATA_BLOCKS)
+		era_report(report, ERA_FATAL, &where, ERA_NO_DATA,
+			   "the space map counts %" PRIu64
+			   " metadata blocks, more than its format can (%u)",
+			   nr, MAX_METADATA_BLOCKS);
+	return nr > MAX_METADATA_BLOCKS ? -EUCLEAN : 0;
+}
+
+int era_check(struct era_device *device, unsigned int flags,
+	      struct era_report *report)
+{
+	struct era_superblock sb;
+	struct check check = { .nr_lost = 0 };
+	int r;
+
+	if (era_superblock_read(&sb, device, ERA_SUPERBLOCK_LOCATION, report))
+		return 0;
+	if (check_geometry(&sb, device, report) ||
+	    flags & ERA_CHECK_SUPERBLOCK_ONLY)
+		return 0;
+	r = walk_init(&check.walk, device, report, &check.refs);
+	if (!r)
+		r = ref_counts_init(&check.refs, check.walk.nr_blocks);
+	if (!r)
+		r = array_window_init(&check.window, WINDOW_BLOCKS);
+	if (!r)
+		r = block_set_init(&check.reachable, check.walk.nr_blocks);
+	if (!r)
+		r = check_trees(&check, &sb);
+	era_metadata_release(&check.live);
+	block_set_release(&check.reachable);
+	array_window_release(&check.window);
+	ref_counts_release(&check.refs);
+	walk_release(&check.walk);
+	return r;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a superblock to the maps of all arrays that it leads to.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "era/metadata.h"
+
+/* A writeset in the tree: le32 nr_bits, le64 root (struct writeset_disk) */
+#define WRITESET_VALUE_SIZE 12
+
+static int add_writeset(struct era_metadata *md, uint32_t era,
+			uint32_t nr_bits, uint64_t root, uint64_t leaf)
+{
+	struct era_writeset *ws;
+
+	if (md->nr_writesets == md->max_writesets) {
+		size_t max = md->max_writesets ? md->max_writesets * 2 : 16;
+
+		ws = realloc(md->writesets, max * sizeof(*ws));
+		if (!ws)
+			return -ENOMEM;
+		md->writesets = ws;
+		md->max_writesets = max;
+	}
+	ws = &md->writesets[md->nr_writesets++];
+	*ws = (struct era_writeset){
+		.era = era,
+		.open = !leaf,
+		.nr_bits = nr_bits,
+		.words = {
+			.value_size = 8,
+			.nr_values = era_nr_words(nr_bits),
+			.root = root,
+			.holder = { md->sb.location, leaf },
+		},
+	};
+	snprintf(ws->words.name, sizeof(ws->words.name), "writeset %" PRIu32,
+		 era);
+	return 0;
+}
+
+/* The greatest era that the tree may hold. */
+static uint32_t last_archived(const struct era_metadata *md)
+{
+	uint32_t current = md->sb.geometry.current_era;
+
+	return !md->snapshot && md->sb.writeset_root && current ? current - 1 :
+								  current;
+}
+
+static int load_leaf(void *arg, struct walk *walk,
+		     const struct era_where *where, const uint8_t *node,
+		     uint32_t nr, bool counted)
+{
+	struct era_metadata *md = arg;
+	struct era_data_range all = { 0, md->sb.geometry.nr_blocks };
+	int r = 0;
+
+	for (uint32_t i = 0; i < nr && !r; i++) {
+		const uint8_t *value =
+			node_value(node, i, WRITESET_VALUE_SIZE);
+		uint64_t era = node_key(node, i);
+		uint32_t nr_bits = get_le32(value);
+		uint64_t root = get_le64(value + 4);
+		size_t before = md->nr_writesets;
+		struct era_writeset *ws;
+
+		if (era > last_archived(md)) {
+			walk_fault(walk, where, all,
+				   "the tree holds a writeset of era %" PRIu64
+				   ", the current era is %" PRIu32 "%s",
+				   era, md->sb.geometry.current_era,
+				   md->sb.writeset_root ? " and still open" :
+							  "");
+			if (era > UINT32_MAX)
+				continue;
+		}
+		if (nr_bits >= ERA_MAX_NR_BLOCKS) {
+			walk_fault(walk, where, all,
+				   "writeset %" PRIu64 " claims %" PRIu32
+				   " blocks, more than dm-era can track",
+				   era, nr_bits);
+			continue;
+		}
+		r = add_writeset(md, (uint32_t)era, nr_bits, root,
+				 where->block);
+		if (r)
+			break;
+		ws = &md->writesets[before];
+		/*
+		 * A bitset below a shared leaf was counted with the leaf: its
+		 * pointers are walked without being counted again.
+		 */
+		if (counted) {
+			r = array_map_load(&ws->words, walk, where);
+		} else {
+			struct ref_counts *refs = walk->refs;
+
+			walk->refs = NULL;
+			r = array_map_load(&ws->words, walk, where);
+			walk->refs = refs;
+		}
+	}
+	return r;
+}
+
+int era_metadata_load_writesets(struct era_metadata *md, struct walk *walk,
+				const struct era_where *where,
+				const uint8_t *node)
+{
+	return load_leaf(md, walk, where, node, node_nr_entries(node), true);
+}
+
+int era_metadata_add_writeset(struct era_metadata *md, uint32_t era,
+			      uint32_t nr_bits, uint64_t root,
+			      struct era_writeset **ws)
+{
+	int r = add_writeset(md, era, nr_bits, root, root);
+
+	if (r)
+		return r;
+	*ws = &md->writesets[md->nr_writesets - 1];
+	(*ws)->open = false;
+	return 0;
+}
+
+static int compare_writesets(const void *a, const void *b)
+{
+	const struct era_writeset *x = a, *y = b;
+
+	if (x->open != y->open)
+		return x->open ? 1 : -1;
+	return x->era < y->era ? -1 : x->era > y->era;
+}
+
+void era_metadata_sort(struct era_metadata *md)
+{
+	if (md->nr_writesets)
+		qsort(md->writesets, md->nr_writesets, sizeof(*md->writesets),
+		      compare_writesets);
+}
+
+static int lose_writesets(void *arg, uint64_t begin, uint64_t end)
+{
+	struct era_metadata *md = arg;
+
+	(void)begin;
+	(void)end;
+	md->writesets_lost = true;
+	return 0;
+}
+
+static int load_open_writeset(struct era_metadata *md, struct walk *walk,
+			      const struct era_where *where)
+{
+	const struct era_superblock *sb = &md->sb;
+	int r;
+
+	if (md->snapshot || !sb->writeset_root)
+		return 0;
+	if (sb->writeset_nr_bits >= ERA_MAX_NR_BLOCKS) {
+		walk_fault(walk, where,
+			   ((struct era_data_range){ 0,
+						     sb->geometry.nr_blocks }),
+			   "the open writeset claims %" PRIu32
+			   " blocks, more than dm-era can track",
+			   sb->writeset_nr_bits);
+		md->writesets_lost = true;
+		return 0;
+	}
+	r = add_writeset(md, sb->geometry.current_era, sb->writeset_nr_bits,
+			 sb->writeset_root, 0);
+	if (r)
+		return r;
+	return array_map_load(&md->writesets[md->nr_writesets - 1].words, walk,
+			      where);
+}
+
+int era_metadata_load(struct era_metadata *md, struct walk *walk,
+		      const struct era_superblock *sb, bool snapshot)
+{
+	struct era_where where = { NULL,
+				   snapshot ? "metadata snapshot superblock" :
+					      "superblock",
+				   sb->location };
+	struct btree tree = {
+		.role = "writeset tree node",
+		.root = sb->writeset_tree_root,
+		.value_size = WRITESET_VALUE_SIZE,
+		.data = { 0, sb->geometry.nr_blocks },
+		.leaf = load_leaf,
+		.lost = lose_writesets,
+		.arg = md,
+	};
+	int r;
+
+	*md = (struct era_metadata){ .device = walk->device,
+				     .report = walk->report,
+				     .sb = *sb,
+				     .snapshot = snapshot };
+	md->eras = (struct array_map){ .value_size = 4,
+				       .nr_values = sb->geometry.nr_blocks,
+				       .root = sb->era_array_root,
+				       .holder = { sb->location, 0 },
+				       .name = "era array" };
+	r = btree_walk(walk, &tree, &where);
+	if (!r)
+		r = load_open_writeset(md, walk, &where);
+	if (!r)
+		r = array_map_load(&md->eras, walk, &where);
+	return r;
+}
+
+void era_metadata_release(struct era_metadata *md)
+{
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		array_map_release(&md->writesets[i].words);
+	free(md->writesets);
+	array_map_release(&md->eras);
+	md->writesets = NULL;
+	md->nr_writesets = md->max_writesets = 0;
+}
+
+int era_metadata_read_snapshot(struct era_superblock *copy,
+			       const struct era_superblock *sb,
+			       struct era_device *device,
+			       struct era_report *report)
+{
+	if (!sb->metadata_snap) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s holds no metadata snapshot", device->path);
+		return -ENODATA;
+	}
+	return era_superblock_read(copy, device, sb->metadata_snap, report);
+}
+
+int era_metadata_open(struct era_metadata *md, struct era_device *device,
+		      bool snapshot, struct era_report *report)
+{
+	struct era_superblock sb, copy;
+	struct walk walk;
+	int r;
+
+	*md = (struct era_metadata){ .device = device };
+	r = era_superblock_read(&sb, device, ERA_SUPERBLOCK_LOCATION, report);
+	if (!r && snapshot) {
+		r = era_metadata_read_snapshot(&copy, &sb, device, report);
+		sb = copy;
+	}
+	if (r)
+		return r;
+	r = walk_init(&walk, device, report, NULL);
+	if (!r)
+		r = era_metadata_load(md, &walk, &sb, snapshot);
+	if (!r && walk.nr_faults)
+		r = -EUCLEAN;
+	walk_release(&walk);
+	if (r)
+		era_metadata_release(md);
+	return r;
+}

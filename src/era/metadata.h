@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a superblock leads to: the era array, the archived writesets and the
+ * open one, each as a map of its array blocks.
+ *
+ * Contract: after a load every btree has been walked and checked; the array
+ * blocks have not been read yet. The open writeset is in the list like any
+ * other, which is what keeps the last era of a crashed host.
+ */
+#ifndef ERA_METADATA_H
+#define ERA_METADATA_H
+
+#include "era/superblock.h"
+#include "pdata/array.h"
+
+struct era_writeset {
+	uint32_t era;
+	bool open; /* the current writeset: in the superblock alone */
+	bool partial; /* found again in part: what it lacks, another has */
+	struct array_map words; /* its nr_values are words, not bits */
+	uint32_t nr_bits;
+};
+
+struct era_metadata {
+	struct era_device *device;
+	struct era_report *report;
+	struct era_superblock sb;
+	/* the snapshot's copy gives the trees, the live one all the rest */
+	bool snapshot;
+	struct array_map eras;
+	struct era_writeset *writesets; /* by ascending era, open one last */
+	size_t nr_writesets;
+	size_t max_writesets;
+	/* a writeset tree node is lost, and with it an unknown number */
+	bool writesets_lost;
+};
+
+/*
+ * Walks the trees that sb names, in walk's current pass; nothing of them is
+ * followed twice. With snapshot, sb is a metadata snapshot's copy: its open
+ * writeset is not valid and not followed.
+ * Damage is reported and counted in walk->nr_faults, what is sound is loaded.
+ * Returns 0 or -ENOMEM. To be released in either case.
+ */
+int era_metadata_load(struct era_metadata *md, struct walk *walk,
+		      const struct era_superblock *sb, bool snapshot);
+void era_metadata_release(struct era_metadata *md);
+
+/*
+ * Reads the superblock of device, or its metadata snapshot's, and loads;
+ * any damage is an error. Returns 0, -EUCLEAN, -ENODATA where a snapshot is
+ * asked for and none is held, or the errno of a read.
+ */
+int era_metadata_open(struct era_metadata *md, struct era_device *device,
+		      bool snapshot, struct era_report *report);
+
+/* Adds the writesets of one sound leaf of the tree; 0 or -ENOMEM. */
+int era_metadata_load_writesets(struct era_metadata *md, struct walk *walk,
+				const struct era_where *where,
+				const uint8_t *node);
+
+/* Adds an archived writeset with no array block as yet; 0 or -ENOMEM. */
+int era_metadata_add_writeset(struct era_metadata *md, uint32_t era,
+			      uint32_t nr_bits, uint64_t root,
+			      struct era_writeset **ws);
+
+/* Puts the writesets into their order after some were added. */
+void era_metadata_sort(struct era_metadata *md);
+
+/* Reads and checks the superblock copy of a metadata snapshot. */
+int era_metadata_read_snapshot(struct era_superblock *copy,
+			       const struct era_superblock *sb,
+			       struct era_device *device,
+			       struct era_report *report);
+
+#endif

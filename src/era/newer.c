@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The comparison of orphans with what is reachable.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "era/newer.h"
+
+static int ignore_window(void *arg, uint32_t first, const uint32_t *eras,
+			 size_t nr)
+{
+	(void)arg;
+	(void)first;
+	(void)eras;
+	(void)nr;
+	return 0;
+}
+
+static int count_raised(void *arg, enum era_class class, uint32_t begin,
+			uint32_t end, uint32_t era)
+{
+	struct era_newer *newer = arg;
+
+	if (class != ERA_ORPHAN)
+		return 0;
+	newer->nr_data_blocks += end - begin;
+	if (newer->greatest_era < era)
+		newer->greatest_era = era;
+	return 0;
+}
+
+/* Writesets of eras that the superblock has never heard of. */
+static void compare_names(struct era_newer *newer,
+			  const struct era_metadata *md,
+			  const struct era_orphans *orphans)
+{
+	uint32_t current = md->sb.geometry.current_era;
+
+	for (size_t i = 0; i < orphans->nr_writesets; i++) {
+		uint32_t era = orphans->writesets[i].era;
+
+		if (era <= current)
+			continue;
+		newer->found = true;
+		if (!newer->fork_era || era < newer->fork_era)
+			newer->fork_era = era;
+		if (newer->greatest_era < era)
+			newer->greatest_era = era;
+	}
+}
+
+int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
+		      const struct era_orphans *orphans)
+{
+	struct era_fold fold = { .device = md->device,
+				 .nr_blocks = md->sb.geometry.nr_blocks,
+				 .window = ignore_window,
+				 .raised = count_raised,
+				 .arg = newer };
+	struct era_layer *layers;
+	int r;
+
+	*newer = (struct era_newer){ .found = false };
+	r = era_metadata_layers(md, ERA_REACHABLE, &layers, &fold.nr_layers);
+	if (!r)
+		r = era_orphans_layers(orphans, &layers, &fold.nr_layers);
+	fold.layers = layers;
+	if (!r)
+		r = era_fold(&fold);
+	free(layers);
+	if (fold.lowest_raise) {
+		newer->found = true;
+		newer->fork_era = fold.lowest_raise;
+	}
+	if (!r)
+		compare_names(newer, md, orphans);
+	return r;
+}
+
+int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
+		   const struct block_set *reachable,
+		   struct era_report *report)
+{
+	struct era_orphans orphans = { .nr_writesets = 0 };
+	struct era_scan scan;
+	int r = era_scan_init(&scan, md->device);
+
+	if (!r)
+		r = era_orphans_init(&orphans, &scan, reachable,
+				     md->sb.geometry.nr_blocks, false);
+	if (!r)
+		r = era_newer_compare(newer, md, &orphans);
+	era_orphans_release(&orphans);
+	era_scan_release(&scan);
+	if (!r && newer->found)
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "a newer history reaches era %" PRIu32
+			   "; %" PRIu64
+			   " blocks written since era %" PRIu32
+			   " are not in the current one: the table was loaded before the suspend; run era_repair",
+			   newer->greatest_era, newer->nr_data_blocks,
+			   newer->fork_era);
+	return r;
+}

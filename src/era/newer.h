@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whether unreferenced blocks know of a newer history than the superblock:
+ * the mark that a table loaded too early leaves, which no checksum shows.
+ */
+#ifndef ERA_NEWER_H
+#define ERA_NEWER_H
+
+#include "era/orphans.h"
+
+struct era_newer {
+	bool found;
+	uint32_t fork_era;     /* the lowest in which an orphan says more */
+	uint32_t greatest_era; /* that an orphan names or dates to */
+	uint64_t nr_data_blocks; /* dated later than the reachable state does */
+};
+
+/*
+ * Compares orphans with md; what is lost of md counts as written as late as
+ * it can have been, so damage alone is no newer history.
+ * Returns 0 or -ENOMEM.
+ */
+int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
+		      const struct era_orphans *orphans);
+
+/*
+ * The whole of it for metadata that was just loaded: scans the device for
+ * blocks that are not in reachable. A newer history is reported as fatal.
+ */
+int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
+		   const struct block_set *reachable,
+		   struct era_report *report);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Finding orphan evidence: first which leaf files which array block where,
+ * then the writesets that leaves name, then the array blocks that are left.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "era/orphans.h"
+
+/* An array block filed under an index by an orphan leaf. */
+struct filed {
+	uint32_t index;
+	uint32_t block;
+};
+
+struct filing {
+	struct filed *filed;
+	size_t nr, max;
+};
+
+struct collecting {
+	struct era_orphans *orphans;
+	const struct block_set *reachable;
+	struct block_set named; /* blocks of writesets that have a name */
+	uint32_t nr_blocks;	/* data blocks */
+	bool disputed;
+	size_t max_writesets;
+	struct filing eras, words;
+};
+
+static int claim_leaf(void *arg, uint64_t block, const uint8_t *node)
+{
+	struct era_orphans *orphans = arg;
+	uint32_t nr = node_nr_entries(node);
+
+	(void)block;
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t index = node_key(node, i);
+		uint64_t child = get_le64(node_value(node, i, 8));
+		enum era_role role = era_scan_role(orphans->scan, child);
+		uint32_t *claim;
+
+		if (role != ROLE_ERAS && role != ROLE_WORDS)
+			continue;
+		claim = &orphans->claims[child];
+		if (index >= CLAIM_DISPUTED - 1)
+			*claim = CLAIM_DISPUTED;
+		else if (!*claim)
+			*claim = (uint32_t)index + 1;
+		else if (*claim != index + 1)
+			*claim = CLAIM_DISPUTED;
+	}
+	return 0;
+}
+
+static bool is_known(const struct era_orphans *orphans, uint32_t era,
+		     uint64_t root, uint32_t nr_bits, uint64_t leaf)
+{
+	for (size_t i = orphans->nr_writesets; i--;) {
+		struct orphan_writeset *ws = &orphans->writesets[i];
+
+		if (ws->era == era && ws->root == root &&
+		    ws->nr_bits == nr_bits) {
+			ws->leaf = leaf;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int add_writeset(struct collecting *c, uint32_t era, uint32_t nr_bits,
+			uint64_t root, uint64_t leaf)
+{
+	struct era_orphans *orphans = c->orphans;
+
+	if (is_known(orphans, era, root, nr_bits, leaf))
+		return 0;
+	if (orphans->nr_writesets == c->max_writesets) {
+		size_t max = c->max_writesets ? c->max_writesets * 2 : 64;
+		struct orphan_writeset *ws = realloc(orphans->writesets,
+						     max * sizeof(*ws));
+
+		if (!ws)
+			return -ENOMEM;
+		orphans->writesets = ws;
+		c->max_writesets = max;
+	}
+	orphans->writesets[orphans->nr_writesets++] =
+		(struct orphan_writeset){ .era = era,
+					  .nr_bits = nr_bits,
+					  .root = root,
+					  .leaf = leaf };
+	return 0;
+}
+
+static int name_leaf(void *arg, uint64_t block, const uint8_t *node)
+{
+	struct collecting *c = arg;
+	uint32_t nr = node_nr_entries(node);
+	int r = 0;
+
+	for (uint32_t i = 0; i < nr && !r; i++) {
+		const uint8_t *value = node_value(node, i, 12);
+		uint64_t era = node_key(node, i);
+		uint32_t nr_bits = get_le32(value);
+
+		if (era > UINT32_MAX || nr_bits >= ERA_MAX_NR_BLOCKS)
+			continue;
+		if (c->orphans->greatest_era < era)
+			c->orphans->greatest_era = (uint32_t)era;
+		r = add_writeset(c, (uint32_t)era, nr_bits,
+				 get_le64(value + 4), block);
+	}
+	return r;
+}
+
+/* Drops slots whose block is not what the map needs, or not surely its. */
+static void keep_intact(const struct collecting *c, struct array_map *map)
+{
+	const struct era_orphans *orphans = c->orphans;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < map->nr_slots; i++) {
+		uint32_t block = map->slots[i].block;
+
+		if (era_scan_role(orphans->scan, block) != ROLE_WORDS)
+			continue;
+		if (!c->disputed && orphans->claims[block] == CLAIM_DISPUTED)
+			continue;
+		map->slots[kept++] = map->slots[i];
+	}
+	map->nr_slots = kept;
+}
+
+static int load_writeset(struct collecting *c, struct walk *walk,
+			 struct orphan_writeset *ws)
+{
+	struct era_where where = { NULL, "writeset tree node", ws->leaf };
+	enum era_role role = era_scan_role(c->orphans->scan, ws->root);
+	uint32_t nr;
+	int r = 0;
+
+	ws->words = (struct array_map){
+		.value_size = 8,
+		.nr_values = era_nr_words(ws->nr_bits),
+		.root = ws->root,
+		.holder = { ws->leaf, 0 },
+	};
+	snprintf(ws->words.name, sizeof(ws->words.name),
+		 "old writeset %" PRIu32, ws->era);
+	if (role == ROLE_INTERNAL || role == ROLE_POINTERS) {
+		walk_next_pass(walk);
+		r = array_map_load(&ws->words, walk, &where);
+	}
+	if (r)
+		return r;
+	keep_intact(c, &ws->words);
+	nr = array_map_nr_blocks(&ws->words);
+	ws->whole = ws->words.nr_slots == nr &&
+		    (role == ROLE_POINTERS || role == ROLE_INTERNAL);
+	block_set_add(&c->named, ws->root < c->orphans->scan->nr_blocks ?
+					 ws->root :
+					 0);
+	for (size_t i = 0; i < ws->words.nr_slots; i++)
+		block_set_add(&c->named, ws->words.slots[i].block);
+	return 0;
+}
+
+static int load_writesets(struct collecting *c)
+{
+	struct walk walk;
+	int r = walk_init(&walk, c->orphans->scan->device, NULL, NULL);
+
+	for (size_t i = 0; i < c->orphans->nr_writesets && !r; i++)
+		r = load_writeset(c, &walk, &c->orphans->writesets[i]);
+	walk_release(&walk);
+	return r;
+}
+
+static int file(struct filing *filing, uint32_t index, uint32_t block)
+{
+	if (filing->nr == filing->max) {
+		size_t max = filing->max ? filing->max * 2 : 256;
+		struct filed *filed =
+			realloc(filing->filed, max * sizeof(*filed));
+
+		if (!filed)
+			return -ENOMEM;
+		filing->filed = filed;
+		filing->max = max;
+	}
+	filing->filed[filing->nr++] = (struct filed){ index, block };
+	return 0;
+}
+
+static int file_leaf(void *arg, uint64_t at, const uint8_t *node)
+{
+	struct collecting *c = arg;
+	const struct era_orphans *orphans = c->orphans;
+	uint32_t nr = node_nr_entries(node);
+	int r = 0;
+
+	(void)at;
+	for (uint32_t i = 0; i < nr && !r; i++) {
+		uint64_t index = node_key(node, i);
+		uint64_t block = get_le64(node_value(node, i, 8));
+		enum era_role role = era_scan_role(orphans->scan, block);
+		uint32_t claim;
+
+		if ((role != ROLE_ERAS && role != ROLE_WORDS) ||
+		    block_set_has(c->reachable, block))
+			continue;
+		claim = orphans->claims[block];
+		if (claim == CLAIM_DISPUTED && !c->disputed)
+			continue;
+		if (role == ROLE_ERAS && index < array_nr_blocks(c->nr_blocks, 4))
+			r = file(&c->eras, (uint32_t)index, (uint32_t)block);
+		else if (role == ROLE_WORDS &&
+			 index < array_nr_blocks(era_nr_words(c->nr_blocks),
+						 8) &&
+			 !block_set_has(&c->named, block))
+			r = file(&c->words, (uint32_t)index, (uint32_t)block);
+	}
+	return r;
+}
+
+static int compare_filed(const void *a, const void *b)
+{
+	const struct filed *x = a, *y = b;
+
+	if (x->index != y->index)
+		return x->index < y->index ? -1 : 1;
+	return x->block < y->block ? -1 : x->block > y->block;
+}
+
+static void drop_repeats(struct filing *filing)
+{
+	size_t kept = 0;
+
+	if (filing->nr)
+		qsort(filing->filed, filing->nr, sizeof(*filing->filed),
+		      compare_filed);
+	for (size_t i = 0; i < filing->nr; i++)
+		if (!kept || compare_filed(&filing->filed[kept - 1],
+					   &filing->filed[i]))
+			filing->filed[kept++] = filing->filed[i];
+	filing->nr = kept;
+}
+
+/* How many blocks share the index that most do. */
+static size_t nr_versions(const struct filing *filing)
+{
+	size_t most = 0, run = 0;
+
+	for (size_t i = 0; i < filing->nr; i++) {
+		run = i && filing->filed[i].index == filing->filed[i - 1].index ?
+			      run + 1 :
+			      1;
+		most = most < run ? run : most;
+	}
+	return most;
+}
+
+/* The i-th block of each index becomes a slot of versions[i]. */
+static int sort_versions(const struct filing *filing, uint32_t value_size,
+			 uint64_t nr_values, const char *name,
+			 struct array_map **versions, size_t *nr)
+{
+	size_t most = nr_versions(filing), version = 0;
+	struct array_map *maps = calloc(most ? most : 1, sizeof(*maps));
+
+	*versions = maps;
+	*nr = maps ? most : 0;
+	if (!maps)
+		return -ENOMEM;
+	for (size_t i = 0; i < most; i++) {
+		maps[i].value_size = value_size;
+		maps[i].nr_values = nr_values;
+		snprintf(maps[i].name, sizeof(maps[i].name), "%s", name);
+	}
+	for (size_t i = 0; i < filing->nr; i++) {
+		const struct filed *filed = &filing->filed[i];
+		int r;
+
+		version = i && filed->index == filed[-1].index ? version + 1 :
+								 0;
+		r = array_map_add(&maps[version], filed->index, filed->block);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int compare_writesets(const void *a, const void *b)
+{
+	const struct orphan_writeset *x = a, *y = b;
+
+	if (x->era != y->era)
+		return x->era < y->era ? -1 : 1;
+	return x->root < y->root ? -1 : x->root > y->root;
+}
+
+static int collect(struct collecting *c)
+{
+	struct era_orphans *orphans = c->orphans;
+	const struct era_scan *scan = orphans->scan;
+	int r = era_scan_each(scan, ROLE_POINTERS, NULL, claim_leaf, orphans);
+
+	if (!r)
+		r = era_scan_each(scan, ROLE_WRITESETS, c->reachable,
+				  name_leaf, c);
+	if (r)
+		return r;
+	if (orphans->nr_writesets)
+		qsort(orphans->writesets, orphans->nr_writesets,
+		      sizeof(*orphans->writesets), compare_writesets);
+	r = load_writesets(c);
+	if (!r)
+		r = era_scan_each(scan, ROLE_POINTERS, c->reachable,
+				  file_leaf, c);
+	if (r)
+		return r;
+	drop_repeats(&c->eras);
+	drop_repeats(&c->words);
+	r = sort_versions(&c->eras, 4, c->nr_blocks, "old era array",
+			  &orphans->era_versions, &orphans->nr_era_versions);
+	if (!r)
+		r = sort_versions(&c->words, 8, era_nr_words(c->nr_blocks),
+				  "unnamed bitset", &orphans->word_versions,
+				  &orphans->nr_word_versions);
+	return r;
+}
+
+int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
+		     const struct block_set *reachable, uint32_t nr_blocks,
+		     bool disputed)
+{
+	struct collecting c = { .orphans = orphans,
+				.reachable = reachable,
+				.nr_blocks = nr_blocks,
+				.disputed = disputed };
+	int r;
+
+	*orphans = (struct era_orphans){ .scan = scan };
+	orphans->claims = calloc((size_t)scan->nr_blocks + 1,
+				 sizeof(*orphans->claims));
+	r = block_set_init(&c.named, scan->nr_blocks);
+	if (!r)
+		r = orphans->claims ? collect(&c) : -ENOMEM;
+	block_set_release(&c.named);
+	free(c.eras.filed);
+	free(c.words.filed);
+	return r;
+}
+
+static void release_maps(struct array_map *maps, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		array_map_release(&maps[i]);
+	free(maps);
+}
+
+void era_orphans_release(struct era_orphans *orphans)
+{
+	for (size_t i = 0; i < orphans->nr_writesets; i++)
+		array_map_release(&orphans->writesets[i].words);
+	free(orphans->writesets);
+	release_maps(orphans->era_versions, orphans->nr_era_versions);
+	release_maps(orphans->word_versions, orphans->nr_word_versions);
+	free(orphans->claims);
+	*orphans = (struct era_orphans){ 0 };
+}
+
+int era_orphans_layers(const struct era_orphans *orphans,
+		       struct era_layer **layers, size_t *nr)
+{
+	struct era_layer layer = { .class = ERA_ORPHAN };
+	int r = 0;
+
+	for (size_t i = 0; i < orphans->nr_writesets && !r; i++) {
+		const struct orphan_writeset *ws = &orphans->writesets[i];
+
+		if (!ws->words.nr_slots)
+			continue;
+		layer.map = &ws->words;
+		layer.era = ws->era;
+		layer.data = (struct era_data_range){ 0, ws->nr_bits };
+		r = era_layers_add(layers, nr, &layer);
+	}
+	layer = (struct era_layer){ .class = ERA_ORPHAN };
+	for (size_t i = 0; i < orphans->nr_era_versions && !r; i++) {
+		layer.map = &orphans->era_versions[i];
+		r = era_layers_add(layers, nr, &layer);
+	}
+	return r;
+}

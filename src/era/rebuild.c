@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Rebuilding a lost superblock. Each commit leaves a space-map index behind;
+ * one whose counts are exactly what the blocks that it counts explain, but
+ * for one pointer to each root, proves those roots to be a committed state,
+ * the open writeset's included, which nothing but the superblock names. Of
+ * the proven states the last is wanted: along one history dates only grow, so
+ * it is the one whose dates add up to the most.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "era/witness.h"
+
+/* The roots that one index block proves. */
+struct state {
+	uint64_t index_block;
+	uint64_t writeset_tree, era_array, ref_counts;
+	uint64_t open;	   /* 0: no writeset is open */
+	uint64_t snapshot; /* 0: none is held */
+};
+
+struct rebuilding {
+	const struct era_scan *scan;
+	struct era_rebuilt *rebuilt;
+	struct state *states;
+	size_t nr_states, max_states;
+	uint8_t *refs; /* pointers found to each block, of one state */
+};
+
+static void count_ref(struct rebuilding *rb, uint64_t block)
+{
+	if (block < rb->scan->nr_blocks && rb->refs[block] < UINT8_MAX)
+		rb->refs[block]++;
+}
+
+/* Counts what a block points to. */
+static void count_refs(struct rebuilding *rb, enum era_role role,
+		       const uint8_t *data)
+{
+	struct era_superblock copy;
+
+	if (role == ROLE_SUPERBLOCK) {
+		era_superblock_get(&copy, data);
+		count_ref(rb, copy.writeset_tree_root);
+		count_ref(rb, copy.era_array_root);
+		return;
+	}
+	for (uint32_t i = 0; i < node_nr_entries(data); i++) {
+		if (role == ROLE_INTERNAL)
+			count_ref(rb, node_child(data, i));
+		else if (role == ROLE_POINTERS)
+			count_ref(rb, get_le64(node_value(data, i, 8)));
+		else if (role == ROLE_WRITESETS)
+			count_ref(rb, get_le64(node_value(data, i, 12) + 4));
+	}
+}
+
+/* What kind of tree a node belongs to, told by the leftmost way down. */
+enum tree { TREE_NONE, TREE_WRITESETS, TREE_COUNTS, TREE_ERAS, TREE_BITSET };
+
+static enum tree tree_of(const struct era_scan *scan, uint64_t block)
+{
+	uint8_t data[ERA_BLOCK_SIZE];
+
+	for (int depth = 0; depth < BTREE_MAX_DEPTH; depth++) {
+		enum era_role role = era_scan_role(scan, block);
+
+		switch (role) {
+		case ROLE_WRITESETS:
+			return TREE_WRITESETS;
+		case ROLE_COUNTS:
+			return TREE_COUNTS;
+		case ROLE_ERAS:
+			return TREE_ERAS;
+		case ROLE_WORDS:
+			return TREE_BITSET;
+		case ROLE_INTERNAL:
+		case ROLE_POINTERS:
+			break;
+		default:
+			return TREE_NONE;
+		}
+		if (era_device_read(scan->device, block, 1, data) ||
+		    !node_nr_entries(data))
+			return TREE_NONE;
+		block = node_child(data, 0);
+	}
+	return TREE_NONE;
+}
+
+/* Takes a block with one pointer too few as a root; false where none fits. */
+static bool take_root(struct rebuilding *rb, struct state *state,
+		      uint64_t block)
+{
+	uint64_t *root = NULL;
+
+	if (era_scan_role(rb->scan, block) == ROLE_SUPERBLOCK) {
+		root = &state->snapshot;
+	} else if (era_role_is_node(era_scan_role(rb->scan, block))) {
+		switch (tree_of(rb->scan, block)) {
+		case TREE_WRITESETS:
+			root = &state->writeset_tree;
+			break;
+		case TREE_COUNTS:
+			root = &state->ref_counts;
+			break;
+		case TREE_ERAS:
+			root = &state->era_array;
+			break;
+		case TREE_BITSET:
+			root = &state->open;
+			break;
+		case TREE_NONE:
+			break;
+		}
+	}
+	if (!root || *root)
+		return false;
+	*root = block;
+	return true;
+}
+
+/* Counts all pointers that the witness's blocks hold. */
+static bool count_all(struct rebuilding *rb, const struct era_witness *w,
+		      uint64_t index_block)
+{
+	const struct era_scan *scan = rb->scan;
+	uint8_t data[ERA_BLOCK_SIZE];
+
+	memset(rb->refs, 0, (size_t)scan->nr_blocks);
+	rb->refs[ERA_SUPERBLOCK_LOCATION] = 1;
+	count_ref(rb, index_block);
+	if (era_device_read(scan->device, index_block, 1, data))
+		return false;
+	for (uint32_t i = 0; i < space_map_nr_bitmaps(scan->nr_blocks); i++) {
+		uint64_t bitmap = get_le64(data + INDEX_ENTRIES +
+					   i * INDEX_ENTRY_SIZE);
+
+		if (bitmap)
+			count_ref(rb, bitmap);
+	}
+	for (uint64_t block = 1; block < scan->nr_blocks; block++) {
+		enum era_role role = era_scan_role(scan, block);
+
+		if (!w->counts[block])
+			continue;
+		if (role == ROLE_ZERO || role == ROLE_UNKNOWN)
+			return false;
+		if (!era_role_is_node(role) && role != ROLE_SUPERBLOCK)
+			continue;
+		if (era_device_read(scan->device, block, 1, data))
+			return false;
+		count_refs(rb, role, data);
+	}
+	return true;
+}
+
+/* Whether the witness's counts are what its blocks explain, and the roots. */
+static bool explain(struct rebuilding *rb, const struct era_witness *w,
+		    struct state *state)
+{
+	if (!count_all(rb, w, state->index_block))
+		return false;
+	for (uint64_t block = 0; block < rb->scan->nr_blocks; block++) {
+		unsigned int want = w->counts[block], have = rb->refs[block];
+
+		if (!want && !have)
+			continue;
+		/* pointers of blocks that are no longer in use do not count */
+		if (!want || have > (want == 3 ? UINT8_MAX : want))
+			return false;
+		if (want == 3 && have >= 3)
+			continue;
+		if (want - have > 1 ||
+		    (want - have == 1 && !take_root(rb, state, block)))
+			return false;
+	}
+	return state->writeset_tree && state->era_array && state->ref_counts;
+}
+
+static bool same_roots(const struct state *a, const struct state *b)
+{
+	return a->writeset_tree == b->writeset_tree &&
+	       a->era_array == b->era_array && a->open == b->open &&
+	       a->snapshot == b->snapshot;
+}
+
+static int add_state(struct rebuilding *rb, const struct state *state)
+{
+	rb->rebuilt->nr_proven++;
+	for (size_t i = 0; i < rb->nr_states; i++)
+		if (same_roots(&rb->states[i], state))
+			return 0;
+	if (rb->nr_states == rb->max_states) {
+		size_t max = rb->max_states ? rb->max_states * 2 : 64;
+		struct state *states =
+			realloc(rb->states, max * sizeof(*states));
+
+		if (!states)
+			return -ENOMEM;
+		rb->states = states;
+		rb->max_states = max;
+	}
+	rb->states[rb->nr_states++] = *state;
+	return 0;
+}
+
+static int try_index(void *arg, uint64_t block, const uint8_t *data)
+{
+	struct rebuilding *rb = arg;
+	struct state state = { .index_block = block };
+	struct era_witness witness;
+	int r = era_witness_load(&witness, rb->scan, block);
+
+	(void)data;
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	if (explain(rb, &witness, &state))
+		r = add_state(rb, &state);
+	era_witness_release(&witness);
+	return r;
+}
+
+/* The number of values in an array, told by its last block. */
+static uint64_t array_length(const struct era_scan *scan, uint64_t root)
+{
+	uint8_t data[ERA_BLOCK_SIZE];
+	uint64_t index = 0;
+
+	for (int depth = 0; depth <= BTREE_MAX_DEPTH; depth++) {
+		enum era_role role = era_scan_role(scan, root);
+		uint32_t last;
+
+		if (era_device_read(scan->device, root, 1, data))
+			return 0;
+		if (role == ROLE_ERAS || role == ROLE_WORDS)
+			return index * get_le32(data + ARRAY_MAX_ENTRIES) +
+			       get_le32(data + ARRAY_NR_ENTRIES);
+		if ((role != ROLE_INTERNAL && role != ROLE_POINTERS) ||
+		    !node_nr_entries(data))
+			return 0;
+		last = node_nr_entries(data) - 1;
+		index = node_key(data, last);
+		root = node_child(data, last);
+	}
+	return 0;
+}
+
+/* The bits of a bitset: the device's, unless it was of another size then. */
+static uint32_t bitset_length(const struct era_scan *scan, uint64_t root,
+			      uint32_t nr_blocks)
+{
+	uint64_t words = array_length(scan, root);
+
+	if (words == era_nr_words(nr_blocks) || words * 64 > UINT32_MAX)
+		return nr_blocks;
+	return (uint32_t)(words * 64);
+}
+
+struct total {
+	uint64_t sum;
+	uint32_t greatest;
+};
+
+static int add_up(void *arg, uint32_t first, const uint32_t *eras, size_t nr)
+{
+	struct total *total = arg;
+
+	(void)first;
+	for (size_t i = 0; i < nr; i++) {
+		total->sum += eras[i];
+		if (total->greatest < eras[i])
+			total->greatest = eras[i];
+	}
+	return 0;
+}
+
+static int fold_total(struct era_metadata *md, struct total *total)
+{
+	struct era_fold fold = { .device = md->device,
+				 .nr_blocks = md->sb.geometry.nr_blocks,
+				 .strict = true,
+				 .window = add_up,
+				 .arg = total };
+	struct era_layer *layers;
+	int r = era_metadata_layers(md, ERA_ASSUMPTION, &layers,
+				    &fold.nr_layers);
+
+	*total = (struct total){ 0, 0 };
+	fold.layers = layers;
+	if (!r)
+		r = era_fold(&fold);
+	free(layers);
+	return r;
+}
+
+static void state_superblock(const struct rebuilding *rb,
+			     const struct state *state,
+			     struct era_superblock *sb)
+{
+	uint32_t nr_blocks;
+
+	*sb = rb->rebuilt->sb;
+	nr_blocks = (uint32_t)array_length(rb->scan, state->era_array);
+	sb->geometry.nr_blocks = nr_blocks;
+	sb->writeset_tree_root = state->writeset_tree;
+	sb->era_array_root = state->era_array;
+	sb->metadata_snap = state->snapshot;
+	sb->writeset_root = state->open;
+	sb->writeset_nr_bits =
+		state->open ? bitset_length(rb->scan, state->open, nr_blocks) :
+			      0;
+	sb->space_map.nr_blocks = rb->scan->nr_blocks;
+	sb->space_map.bitmap_root = state->index_block;
+	sb->space_map.ref_count_root = state->ref_counts;
+}
+
+/*
+ * Loads what the state has archived and dates its open writeset: one era
+ * after the last archived, or, where all has been digested, after the last
+ * that left a trace. The era goes to sb->geometry.current_era.
+ */
+static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
+		      struct total *total)
+{
+	struct era_superblock archived = *sb;
+	struct era_metadata md;
+	struct walk walk;
+	int r = walk_init(&walk, rb->scan->device, NULL, NULL);
+
+	archived.writeset_root = 0;
+	archived.geometry.current_era = UINT32_MAX;
+	if (!r)
+		r = era_metadata_load(&md, &walk, &archived, false);
+	if (!r && walk.nr_faults)
+		r = -EUCLEAN;
+	if (!r)
+		r = fold_total(&md, total);
+	if (!r) {
+		uint32_t last = total->greatest;
+
+		if (md.nr_writesets)
+			last = md.writesets[md.nr_writesets - 1].era;
+		sb->geometry.current_era = last + !!sb->writeset_root;
+	}
+	era_metadata_release(&md);
+	walk_release(&walk);
+	return r;
+}
+
+static int weigh_state(const struct rebuilding *rb, struct era_superblock *sb,
+		       uint64_t *sum)
+{
+	struct era_metadata md;
+	struct total total;
+	struct walk walk;
+	int r = date_state(rb, sb, &total);
+
+	if (r || !sb->writeset_root) {
+		*sum = total.sum;
+		return r;
+	}
+	r = walk_init(&walk, rb->scan->device, NULL, NULL);
+	if (!r)
+		r = era_metadata_load(&md, &walk, sb, false);
+	if (!r && walk.nr_faults)
+		r = -EUCLEAN;
+	if (!r)
+		r = fold_total(&md, &total);
+	*sum = total.sum;
+	era_metadata_release(&md);
+	walk_release(&walk);
+	return r;
+}
+
+static int add_open(struct era_rebuilt *rebuilt,
+		    const struct era_superblock *sb)
+{
+	size_t nr = rebuilt->nr_open;
+	struct orphan_writeset *open =
+		realloc(rebuilt->open, (nr + 1) * sizeof(*open));
+
+	if (!open)
+		return -ENOMEM;
+	rebuilt->open = open;
+	open[rebuilt->nr_open++] = (struct orphan_writeset){
+		.era = sb->geometry.current_era,
+		.nr_bits = sb->writeset_nr_bits,
+		.root = sb->writeset_root,
+	};
+	return 0;
+}
+
+/* Picks the last of the proven states; the others' open writesets are kept. */
+static int pick_last(struct rebuilding *rb)
+{
+	struct era_superblock best = { .location = 0 };
+	uint64_t best_sum = 0;
+	bool have = false;
+	int r = 0;
+
+	for (size_t i = 0; i < rb->nr_states; i++) {
+		struct era_superblock sb;
+		uint64_t sum;
+
+		state_superblock(rb, &rb->states[i], &sb);
+		r = weigh_state(rb, &sb, &sum);
+		if (r == -ENOMEM)
+			return r;
+		if (r)
+			continue;
+		r = sb.writeset_root ? add_open(rb->rebuilt, &sb) : 0;
+		if (r)
+			return r;
+		/* a tie is an archiving without writes: the later era wins */
+		if (!have || sum > best_sum ||
+		    (sum == best_sum && sb.geometry.current_era >
+						best.geometry.current_era)) {
+			best = sb;
+			best_sum = sum;
+			have = true;
+		}
+	}
+	rb->rebuilt->proven = have;
+	if (have)
+		rb->rebuilt->sb = best;
+	return 0;
+}
+
+/* Geometry from a superblock copy that a metadata snapshot has left. */
+static int take_copy(void *arg, uint64_t block, const uint8_t *data)
+{
+	struct era_rebuilt *rebuilt = arg;
+	struct era_superblock copy;
+	char buf[128];
+
+	if (block == ERA_SUPERBLOCK_LOCATION ||
+	    era_superblock_fault(data, block, buf, sizeof(buf)))
+		return 0;
+	era_superblock_get(&copy, data);
+	if (era_geometry_check(&copy.geometry, NULL, NULL))
+		return 0;
+	/* the newest says most; what never changes they all say alike */
+	if (rebuilt->have_copy && copy.geometry.current_era <
+					  rebuilt->sb.geometry.current_era)
+		return 0;
+	rebuilt->have_copy = true;
+	rebuilt->copy = block;
+	rebuilt->sb.geometry = copy.geometry;
+	return 0;
+}
+
+/*
+ * Damage besides the superblock's may have hit the last commit's space map:
+ * then an older state would look like the last. A damaged block lies among
+ * the others; what lies beyond them is what the device held before.
+ */
+static bool is_alone(const struct era_scan *scan)
+{
+	uint64_t end = scan->nr_blocks;
+
+	while (end && (scan->roles[end - 1] == ROLE_ZERO ||
+		       scan->roles[end - 1] == ROLE_UNKNOWN))
+		end--;
+	/* the allocator moves forward, so one just past them may be, too */
+	if (end < scan->nr_blocks)
+		end++;
+	for (uint64_t block = 1; block < end; block++)
+		if (scan->roles[block] == ROLE_UNKNOWN)
+			return false;
+	return true;
+}
+
+static void apply_geometry(struct era_rebuilt *rebuilt,
+			   const struct era_orphans *orphans,
+			   const struct era_geometry *geometry)
+{
+	struct era_geometry *g = &rebuilt->sb.geometry;
+	uint32_t greatest = orphans->greatest_era;
+
+	if (geometry->data_block_size)
+		g->data_block_size = geometry->data_block_size;
+	if (geometry->nr_blocks)
+		g->nr_blocks = geometry->nr_blocks;
+	/* the open era is one more than the greatest ever archived */
+	if (rebuilt->proven && rebuilt->sb.writeset_root)
+		greatest++;
+	else if (!rebuilt->proven)
+		greatest++; /* if one was open, this was it */
+	if (g->current_era < greatest)
+		g->current_era = greatest;
+	if (g->current_era < geometry->current_era)
+		g->current_era = geometry->current_era;
+}
+
+int era_rebuild_superblock(struct era_rebuilt *rebuilt,
+			   const struct era_scan *scan,
+			   const struct era_orphans *orphans,
+			   const struct era_geometry *geometry)
+{
+	struct rebuilding rb = { .scan = scan, .rebuilt = rebuilt };
+	int r;
+
+	*rebuilt = (struct era_rebuilt){ .proven = false };
+	r = era_scan_each(scan, ROLE_SUPERBLOCK, NULL, take_copy, rebuilt);
+	/* the copy is a snapshot's: of its eras nothing is known */
+	rebuilt->sb.geometry.current_era = 0;
+	rebuilt->sb.location = ERA_SUPERBLOCK_LOCATION;
+	rb.refs = malloc((size_t)scan->nr_blocks + 1);
+	if (!r)
+		r = rb.refs ? 0 : -ENOMEM;
+	if (!r && is_alone(scan))
+		r = era_scan_each(scan, ROLE_INDEX, NULL, try_index, &rb);
+	if (!r)
+		r = pick_last(&rb);
+	if (!r)
+		apply_geometry(rebuilt, orphans, geometry);
+	free(rb.refs);
+	free(rb.states);
+	return r;
+}
+
+void era_rebuilt_release(struct era_rebuilt *rebuilt)
+{
+	free(rebuilt->open);
+	rebuilt->open = NULL;
+	rebuilt->nr_open = 0;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The sinks of a repair and the rules of its in-place transaction.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "era/builder.h"
+#include "era/check.h"
+#include "era/reader.h"
+#include "era/repair.h"
+#include "era/size.h"
+
+static bool keeps_snapshot(const struct era_salvage *s)
+{
+	return s->has_snapshot && !s->options.drop_snapshot;
+}
+
+int era_repair_to(struct era_salvage *s, struct era_device *target,
+		  const struct era_repair_told *told,
+		  struct era_report *report)
+{
+	struct era_builder builder;
+	int r = era_builder_init(&builder, target, report);
+
+	if (!r && keeps_snapshot(s)) {
+		r = era_read(&s->snapshot, &builder.visitor);
+		if (!r)
+			r = era_builder_take_snapshot(&builder);
+	}
+	if (!r)
+		r = era_salvage_read_tell(s, &builder.visitor, told->raised,
+					  told->arg);
+	if (!r)
+		r = era_builder_commit(&builder);
+	era_builder_release(&builder);
+	return r;
+}
+
+int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
+{
+	struct era_report quiet = { .problem = NULL };
+	int r;
+
+	*need = ERA_REPAIR_REBUILD;
+	if (!s->exact)
+		return 0;
+	r = era_check(s->device, 0, &quiet);
+	if (r)
+		return r;
+	*need = s->md.sb.writeset_root || quiet.nr[ERA_FATAL] ||
+				quiet.nr[ERA_NON_FATAL] ||
+				(s->md.sb.metadata_snap && !keeps_snapshot(s)) ?
+			ERA_REPAIR_ARCHIVE :
+			ERA_REPAIR_NOTHING;
+	return 0;
+}
+
+/* Counts what a kept metadata snapshot leads to. */
+static int count_snapshot(struct era_salvage *s, struct walk *walk)
+{
+	struct era_metadata md;
+	int r;
+
+	if (!keeps_snapshot(s))
+		return 0;
+	walk_next_pass(walk);
+	ref_counts_inc(walk->refs, s->md.sb.metadata_snap);
+	r = era_metadata_load(&md, walk, &s->snapshot.sb, true);
+	era_metadata_release(&md);
+	return r;
+}
+
+/* Counts the arrays that stay as they are. */
+static int count_arrays(struct era_salvage *s, struct walk *walk)
+{
+	struct era_where where = { NULL, "superblock", 0 };
+	struct array_map map;
+	int r = 0;
+
+	for (size_t i = 0; i <= s->md.nr_writesets && !r; i++) {
+		map = i ? s->md.writesets[i - 1].words : s->md.eras;
+		r = array_map_load(&map, walk, &where);
+		array_map_release(&map);
+	}
+	return r;
+}
+
+/* A new writeset tree that names the open one, too. */
+static int build_writeset_tree(struct era_salvage *s,
+			       struct era_builder *builder, uint64_t *root)
+{
+	struct btree_build build;
+	uint8_t value[12];
+	int r = 0;
+
+	btree_build_init(&build, &builder->writer, &builder->allocator,
+			 sizeof(value));
+	for (size_t i = 0; i < s->md.nr_writesets && !r; i++) {
+		const struct era_writeset *ws = &s->md.writesets[i];
+
+		put_le32(value, ws->nr_bits);
+		put_le64(value + 4, ws->words.root);
+		r = btree_build_add(&build, ws->era, value);
+	}
+	if (!r)
+		r = btree_build_finish(&build, root);
+	btree_build_release(&build);
+	return r ? era_builder_report(builder, r) : 0;
+}
+
+static int archive(struct era_salvage *s, struct era_builder *builder)
+{
+	builder->sb = s->md.sb;
+	builder->sb.flags = 0;
+	builder->sb.writeset_root = 0;
+	builder->sb.writeset_nr_bits = 0;
+	return build_writeset_tree(s, builder,
+				   &builder->sb.writeset_tree_root);
+}
+
+/* Free blocks that the transaction may use, and how many it will. */
+static int check_room(struct era_salvage *s, struct era_builder *builder,
+		      enum era_repair_need need,
+		      const struct block_set *reserved)
+{
+	const struct ref_counts *refs = &builder->allocator.refs;
+	uint64_t nr_free = 0, nr_needed;
+
+	for (uint64_t block = 0; block < refs->nr_blocks; block++)
+		nr_free += !refs->counts[block] &&
+			   !block_set_has(reserved, block);
+	if (need == ERA_REPAIR_ARCHIVE)
+		nr_needed = btree_build_nr_nodes(s->md.nr_writesets, 12) +
+			    space_map_build_nr_blocks(refs->nr_blocks);
+	else
+		nr_needed = era_size_minimum(s->geometry.nr_blocks,
+					     refs->nr_blocks) -
+			    1;
+	if (nr_needed <= nr_free)
+		return 0;
+	era_report(builder->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "there is no room to repair in place: %" PRIu64
+		   " free metadata blocks are needed, %" PRIu64
+		   " are there; repair to another device (-o)",
+		   nr_needed, nr_free);
+	return -ENOSPC;
+}
+
+static int transact(struct era_salvage *s, struct era_builder *builder,
+		    enum era_repair_need need,
+		    const struct era_repair_told *told)
+{
+	int r;
+
+	if (need == ERA_REPAIR_ARCHIVE)
+		r = archive(s, builder);
+	else
+		r = era_salvage_read_tell(s, &builder->visitor, told->raised,
+					  told->arg);
+	if (r)
+		return r;
+	builder->sb.metadata_snap =
+		keeps_snapshot(s) ? s->md.sb.metadata_snap : 0;
+	return era_builder_commit(builder);
+}
+
+int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
+			const struct era_repair_told *told,
+			struct era_report *report)
+{
+	struct era_builder builder = { .device = NULL };
+	struct block_set reserved = { .words = NULL };
+	struct walk walk = { .device = NULL };
+	int r = block_set_init(&reserved, s->scan.nr_blocks);
+
+	if (!r)
+		r = era_salvage_evidence(s, &reserved);
+	if (!r)
+		r = era_builder_init_in_place(&builder, s->device, &reserved,
+					      report);
+	if (!r)
+		r = walk_init(&walk, s->device, NULL, &builder.allocator.refs);
+	if (!r && need == ERA_REPAIR_ARCHIVE)
+		r = count_arrays(s, &walk);
+	if (!r)
+		r = count_snapshot(s, &walk);
+	if (!r)
+		r = check_room(s, &builder, need, &reserved);
+	if (!r)
+		r = transact(s, &builder, need, told);
+	walk_release(&walk);
+	era_builder_release(&builder);
+	block_set_release(&reserved);
+	return r;
+}

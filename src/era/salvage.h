@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The source of era_repair: everything that a metadata device still knows of
+ * what was written when, reachable or not.
+ *
+ * Contract: no write is ever lost. Every doubt is resolved towards "written",
+ * as narrowly as what is lost, and every such doubt is counted.
+ */
+#ifndef ERA_SALVAGE_H
+#define ERA_SALVAGE_H
+
+#include "era/newer.h"
+#include "era/witness.h"
+
+struct era_salvage_options {
+	/* what blocks cannot tell once the superblock is lost; 0: not given */
+	struct era_geometry geometry;
+	bool logical;	    /* fold even what is sound */
+	bool drop_snapshot; /* do not keep a metadata snapshot */
+};
+
+/* How many data blocks got an era in one way. */
+struct era_salvage_count {
+	enum era_class class; /* ERA_ORPHAN or ERA_ASSUMPTION */
+	uint32_t era;
+	uint64_t nr_data_blocks;
+};
+
+struct era_salvage {
+	struct era_device *device;
+	struct era_report *report;
+	struct era_salvage_options options;
+	struct era_scan scan;
+
+	struct era_metadata md; /* what is reachable, as far as it is sound */
+	bool rebuilt_superblock;
+	struct era_rebuilt rebuilt;
+	uint64_t nr_faults; /* tree nodes and array blocks lost */
+	uint64_t nr_attached; /* blocks that the space map still knew of */
+	bool trees_sound;   /* all that the superblock leads to */
+	bool space_map_sound;
+	struct era_metadata snapshot;
+	bool has_snapshot;  /* one is held, and is sound */
+	bool lost_snapshot; /* one was held, and is not */
+	struct block_set reachable; /* live, snapshot's and space map's */
+
+	struct era_orphans orphans;
+	struct era_newer newer;
+
+	/* Nothing is lost and nothing newer found: read as it lies there. */
+	bool exact;
+	struct era_geometry geometry; /* of the result */
+	struct era_layer *layers;     /* of the result, where not exact */
+	size_t nr_layers;
+};
+
+/*
+ * Looks at the whole device and decides what it says. Damage is reported as
+ * ERA_DAMAGED, what had to be assumed as ERA_ASSUMED. Returns 0 where a result
+ * can be had, -EINVAL where an option is needed (reported, naming it),
+ * -ENODATA where this is no dm-era metadata, or -ENOMEM.
+ */
+int era_salvage_open(struct era_salvage *salvage, struct era_device *device,
+		     const struct era_salvage_options *options,
+		     struct era_report *report);
+void era_salvage_close(struct era_salvage *salvage);
+
+/* Drives sink with the result. */
+int era_salvage_read(struct era_salvage *salvage, struct era_visitor *sink);
+
+/*
+ * As era_salvage_read, and tells which data blocks orphans or assumptions
+ * dated, window by window; raised may be NULL. In what is exact there are
+ * none.
+ */
+int era_salvage_read_tell(struct era_salvage *salvage,
+			  struct era_visitor *sink,
+			  int (*raised)(void *arg, enum era_class class,
+					uint32_t begin, uint32_t end,
+					uint32_t era),
+			  void *arg);
+
+/* Adds every block that the result's evidence lies in. */
+int era_salvage_evidence(const struct era_salvage *salvage,
+			 struct block_set *blocks);
+
+#endif

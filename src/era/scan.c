@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Sorting all blocks by kind and by what they hold.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "era/scan.h"
+
+#define CHUNK 256 /* blocks read at a time */
+
+static bool node_is_sound(const uint8_t *node)
+{
+	uint32_t nr = node_nr_entries(node);
+
+	if (btree_node_fault(node))
+		return false;
+	for (uint32_t i = 1; i < nr; i++)
+		if (node_key(node, i) <= node_key(node, i - 1))
+			return false;
+	return true;
+}
+
+static enum era_role node_role(const uint8_t *node)
+{
+	if (!node_is_sound(node))
+		return ROLE_UNKNOWN;
+	if (!node_is_leaf(node))
+		return ROLE_INTERNAL;
+	switch (get_le32(node + NODE_VALUE_SIZE)) {
+	case 4:
+		return ROLE_COUNTS;
+	case 8:
+		return ROLE_POINTERS;
+	case 12:
+		return ROLE_WRITESETS;
+	}
+	return ROLE_UNKNOWN;
+}
+
+static enum era_role array_role(const uint8_t *data)
+{
+	uint32_t value_size = get_le32(data + ARRAY_VALUE_SIZE);
+
+	if ((value_size != 4 && value_size != 8) ||
+	    get_le32(data + ARRAY_MAX_ENTRIES) !=
+		    array_max_entries(value_size) ||
+	    get_le32(data + ARRAY_NR_ENTRIES) > array_max_entries(value_size))
+		return ROLE_UNKNOWN;
+	return value_size == 4 ? ROLE_ERAS : ROLE_WORDS;
+}
+
+static enum era_role role_of(const uint8_t *data, uint64_t block)
+{
+	/*
+	 * A checksum is worth computing only where the block number is in
+	 * one of its two places, or for block 0, whose number proves nothing.
+	 */
+	if (get_le64(data + 8) != block && get_le64(data + 16) != block)
+		return ROLE_UNKNOWN;
+	switch (block_identify(data, block)) {
+	case BLOCK_UNKNOWN:
+		break;
+	case BLOCK_SUPERBLOCK:
+		return ROLE_SUPERBLOCK;
+	case BLOCK_BTREE_NODE:
+		return node_role(data);
+	case BLOCK_ARRAY:
+		return array_role(data);
+	case BLOCK_INDEX:
+		return ROLE_INDEX;
+	case BLOCK_BITMAP:
+		return ROLE_BITMAP;
+	}
+	return ROLE_UNKNOWN;
+}
+
+static bool is_zero(const uint8_t *data)
+{
+	return !get_le64(data) && !memcmp(data, data + 8, ERA_BLOCK_SIZE - 8);
+}
+
+/* Reads [first, first + nr), block by block where they do not come at once. */
+static void read_chunk(struct era_device *device, uint64_t first, size_t nr,
+		       uint8_t *buf, bool *failed)
+{
+	memset(failed, 0, nr * sizeof(*failed));
+	if (!era_device_read(device, first, nr, buf))
+		return;
+	for (size_t i = 0; i < nr; i++)
+		failed[i] = era_device_read(device, first + i, 1,
+					    buf + i * ERA_BLOCK_SIZE);
+}
+
+int era_scan_init(struct era_scan *scan, struct era_device *device)
+{
+	uint8_t *buf = malloc(CHUNK * ERA_BLOCK_SIZE);
+	bool failed[CHUNK];
+
+	*scan = (struct era_scan){ .device = device,
+				   .nr_blocks = device->nr_blocks };
+	if (scan->nr_blocks > MAX_METADATA_BLOCKS)
+		scan->nr_blocks = MAX_METADATA_BLOCKS;
+	scan->roles = malloc((size_t)scan->nr_blocks + 1);
+	if (!buf || !scan->roles) {
+		free(buf);
+		era_scan_release(scan);
+		return -ENOMEM;
+	}
+	for (uint64_t first = 0; first < scan->nr_blocks; first += CHUNK) {
+		size_t nr = scan->nr_blocks - first < CHUNK ?
+				    (size_t)(scan->nr_blocks - first) :
+				    CHUNK;
+
+		read_chunk(device, first, nr, buf, failed);
+		for (size_t i = 0; i < nr; i++) {
+			const uint8_t *data = buf + i * ERA_BLOCK_SIZE;
+
+			scan->roles[first + i] = (uint8_t)(
+				failed[i]	? ROLE_UNKNOWN :
+				is_zero(data) ? ROLE_ZERO :
+						  role_of(data, first + i));
+		}
+	}
+	free(buf);
+	return 0;
+}
+
+void era_scan_release(struct era_scan *scan)
+{
+	free(scan->roles);
+	scan->roles = NULL;
+}
+
+int era_scan_each(const struct era_scan *scan, enum era_role role,
+		  const struct block_set *skip,
+		  int (*fn)(void *arg, uint64_t block, const uint8_t *data),
+		  void *arg)
+{
+	uint8_t data[ERA_BLOCK_SIZE];
+	int r = 0;
+
+	for (uint64_t block = 0; block < scan->nr_blocks && !r; block++) {
+		if (scan->roles[block] != role)
+			continue;
+		if (skip && block_set_has(skip, block))
+			continue;
+		/* it was readable a moment ago; if not now, it is lost */
+		if (!era_device_read(scan->device, block, 1, data))
+			r = fn(arg, block, data);
+	}
+	return r;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What every block of a metadata device looks like on its own, reachable or
+ * not: the first step of everything that does not trust the superblock.
+ */
+#ifndef ERA_SCAN_H
+#define ERA_SCAN_H
+
+#include "pdata/btree.h"
+
+enum era_role {
+	ROLE_ZERO,	   /* all zero: most likely never written */
+	ROLE_UNKNOWN,	   /* damaged, foreign or unreadable */
+	ROLE_SUPERBLOCK,   /* the superblock or a metadata snapshot's */
+	ROLE_INTERNAL,	   /* btree node with children */
+	ROLE_COUNTS,	   /* btree leaf of 4-byte values: ref counts */
+	ROLE_POINTERS,	   /* btree leaf of 8-byte values: an array's */
+	ROLE_WRITESETS,	   /* btree leaf of 12-byte values: writeset tree's */
+	ROLE_ERAS,	   /* array block of 4-byte values */
+	ROLE_WORDS,	   /* array block of 8-byte values */
+	ROLE_INDEX,	   /* of a space map */
+	ROLE_BITMAP,	   /* of a space map */
+};
+
+struct era_scan {
+	struct era_device *device;
+	uint64_t nr_blocks;
+	uint8_t *roles; /* enum era_role of each block */
+};
+
+/* Reads the whole device once. Unreadable blocks are ROLE_UNKNOWN. */
+int era_scan_init(struct era_scan *scan, struct era_device *device);
+void era_scan_release(struct era_scan *scan);
+
+static inline enum era_role era_scan_role(const struct era_scan *scan,
+					  uint64_t block)
+{
+	return block < scan->nr_blocks ? (enum era_role)scan->roles[block] :
+					 ROLE_UNKNOWN;
+}
+
+static inline bool era_role_is_node(enum era_role role)
+{
+	return role >= ROLE_INTERNAL && role <= ROLE_WRITESETS;
+}
+
+/*
+ * Calls fn for each block of this role that skip (or NULL) does not hold, in
+ * ascending order, with its contents. Stops at the first non-zero result.
+ */
+int era_scan_each(const struct era_scan *scan, enum era_role role,
+		  const struct block_set *skip,
+		  int (*fn)(void *arg, uint64_t block, const uint8_t *data),
+		  void *arg);
+
+#endif

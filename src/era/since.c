@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The blocks written since an era: the era array compared and the writesets
+ * or-ed, window by window, as bits. Cheaper than folding eras, since all that
+ * is asked of a block is yes or no.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "era/fold.h"
+#include "era/reader.h"
+
+#define WINDOW_BITSET_BLOCKS 8
+#define WINDOW_ERA_BLOCKS (32 * WINDOW_BITSET_BLOCKS)
+#define WINDOW_WORDS (WINDOW_BITSET_BLOCKS * ARRAY_MAX_WORDS)
+#define WINDOW (WINDOW_BITSET_BLOCKS * ERA_BITSET_BLOCK_BITS)
+
+struct since {
+	struct era_metadata *md;
+	uint32_t era;
+	struct era_range_visitor *sink;
+	struct array_window window;
+	uint64_t words[WINDOW_WORDS];
+	/* the range at hand, given when it ends; begin is NO_RANGE for none */
+	uint64_t begin;
+};
+
+#define NO_RANGE UINT64_MAX
+
+static int read_window(struct since *s, const struct array_map *map,
+		       uint32_t first, uint32_t nr)
+{
+	uint64_t nr_lost = 0;
+	int r = array_window_read(&s->window, s->md->device, map, first, nr,
+				  s->md->report, &nr_lost);
+
+	return !r && nr_lost ? -EUCLEAN : r;
+}
+
+/* eras of at least s->era, as bits from data block first of the window on */
+static void compare_eras(struct since *s, uint32_t first,
+			 const uint8_t *values, uint32_t nr)
+{
+	uint32_t era = s->era;
+
+	for (uint32_t i = 0; i < nr;) {
+		uint32_t at = first + i, shift = at % 64;
+		uint32_t n = 64 - shift < nr - i ? 64 - shift : nr - i;
+		uint64_t word = 0;
+
+		for (uint32_t k = 0; k < n; k++)
+			word |= (uint64_t)(get_le32(values + (i + k) * 4) >=
+					   era)
+				<< k;
+		s->words[at / 64] |= word << shift;
+		i += n;
+	}
+}
+
+static int add_era_array(struct since *s, uint64_t number)
+{
+	const struct array_map *map = &s->md->eras;
+	uint32_t first = (uint32_t)number * WINDOW_ERA_BLOCKS;
+	int r = read_window(s, map, first, WINDOW_ERA_BLOCKS);
+
+	for (uint32_t i = 0; i < WINDOW_ERA_BLOCKS && !r; i++)
+		if (s->window.values[i])
+			compare_eras(s, i * array_max_entries(4),
+				     s->window.values[i],
+				     array_map_nr_entries(map, first + i));
+	return r;
+}
+
+static int add_writeset(struct since *s, const struct era_writeset *ws,
+			uint64_t number)
+{
+	uint32_t first = (uint32_t)number * WINDOW_BITSET_BLOCKS;
+	int r = read_window(s, &ws->words, first, WINDOW_BITSET_BLOCKS);
+
+	for (uint32_t i = 0; i < WINDOW_BITSET_BLOCKS && !r; i++) {
+		uint32_t nr = array_map_nr_entries(&ws->words, first + i);
+		uint64_t *words = s->words + i * ARRAY_MAX_WORDS;
+		uint64_t word;
+
+		if (!s->window.values[i])
+			continue;
+		for (uint32_t k = 0; k + 1 < nr; k++)
+			words[k] |= get_le64(s->window.values[i] + k * 8);
+		word = get_le64(s->window.values[i] + (nr - 1) * 8);
+		if (first + i + 1 == array_map_nr_blocks(&ws->words))
+			word &= era_last_word_mask(ws->nr_bits);
+		words[nr - 1] |= word;
+	}
+	return r;
+}
+
+static int end_range(struct since *s, uint64_t end)
+{
+	uint64_t begin = s->begin;
+
+	s->begin = NO_RANGE;
+	return s->sink->range(s->sink, (uint32_t)begin, (uint32_t)end);
+}
+
+/* The runs of set bits among nr bits, the first being data block first. */
+static int give_ranges(struct since *s, uint64_t first, uint32_t nr)
+{
+	uint32_t nr_words = era_nr_words(nr);
+	int r = 0;
+
+	if (nr % 64)
+		s->words[nr_words - 1] &= ~(UINT64_MAX << (nr % 64));
+	for (uint32_t i = 0; i < nr_words && !r; i++) {
+		uint64_t at = first + i * UINT64_C(64), word = s->words[i];
+		unsigned int bit = 0;
+
+		if (word == (s->begin == NO_RANGE ? 0 : UINT64_MAX))
+			continue;
+		/* flip between looking for a set and for a clear bit */
+		while (bit < 64 && !r) {
+			uint64_t rest = (s->begin == NO_RANGE ? word : ~word) >>
+					bit;
+
+			if (!rest)
+				break;
+			bit += (unsigned int)__builtin_ctzll(rest);
+			if (s->begin == NO_RANGE)
+				s->begin = at + bit;
+			else
+				r = end_range(s, at + bit);
+		}
+	}
+	return r;
+}
+
+static int since_window(struct since *s, uint64_t number)
+{
+	uint32_t nr_blocks = s->md->sb.geometry.nr_blocks;
+	uint64_t first = number * WINDOW;
+	uint32_t nr = nr_blocks - first < WINDOW ?
+			      (uint32_t)(nr_blocks - first) :
+			      WINDOW;
+	int r;
+
+	memset(s->words, 0, sizeof(s->words));
+	r = add_era_array(s, number);
+	for (size_t i = 0; i < s->md->nr_writesets && !r; i++)
+		if (s->md->writesets[i].era >= s->era)
+			r = add_writeset(s, &s->md->writesets[i], number);
+	return r ? r : give_ranges(s, first, nr);
+}
+
+int era_read_since(struct era_metadata *md, uint32_t era,
+		   struct era_range_visitor *sink)
+{
+	uint32_t nr_blocks = md->sb.geometry.nr_blocks;
+	struct since *s = malloc(sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->md = md;
+	s->era = era;
+	s->sink = sink;
+	s->begin = NO_RANGE;
+	r = array_window_init(&s->window, WINDOW_ERA_BLOCKS);
+	if (!r)
+		r = sink->begin(sink, &md->sb.geometry);
+	for (uint64_t i = 0; !r && i * WINDOW < nr_blocks; i++)
+		r = since_window(s, i);
+	if (!r && s->begin != NO_RANGE)
+		r = end_range(s, nr_blocks);
+	array_window_release(&s->window);
+	free(s);
+	return r ? r : sink->end(sink);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The superblock of dm-era metadata (struct superblock_disk,
+ * dm-era-target.c).
+ */
+#ifndef ERA_SUPERBLOCK_H
+#define ERA_SUPERBLOCK_H
+
+#include "era/visitor.h"
+#include "pdata/btree.h"
+#include "pdata/space_map.h"
+
+#define ERA_SUPERBLOCK_LOCATION 0
+#define ERA_SUPERBLOCK_MAGIC UINT64_C(2126579579)
+#define ERA_SUPERBLOCK_VERSION 1
+
+struct era_superblock {
+	uint64_t location; /* block it was read from */
+	uint32_t flags;
+	struct era_geometry geometry;
+	struct space_map_root space_map;
+	/* the open writeset; root 0: archived, none is open */
+	uint32_t writeset_nr_bits;
+	uint64_t writeset_root;
+	uint64_t writeset_tree_root;
+	uint64_t era_array_root;
+	uint64_t metadata_snap; /* 0, or where the copy is */
+};
+
+/* From and to the bytes of a block; no checks, no checksum. */
+void era_superblock_get(struct era_superblock *sb, const uint8_t *data);
+void era_superblock_put(uint8_t *data, const struct era_superblock *sb);
+
+/*
+ * What is wrong with a block as the superblock at location, in one sentence
+ * to buf, or NULL: magic, checksum, place, version, geometry. Names thin and
+ * cache metadata, XML and a restore that was cut short.
+ */
+const char *era_superblock_fault(const uint8_t *data, uint64_t location,
+				 char *buf, size_t size);
+
+/*
+ * Reads and checks the superblock at location. Reports what is wrong; returns
+ * 0, or -EUCLEAN, or the errno of the read.
+ */
+int era_superblock_read(struct era_superblock *sb, struct era_device *device,
+			uint64_t location, struct era_report *report);
+
+/*
+ * Writes a block that holds the magic, a readable note and a checksum that
+ * cannot match, so that neither the kernel nor a reader takes the device for
+ * whole or for empty, and flushes it.
+ */
+int era_superblock_invalidate(struct era_device *device);
+
+/*
+ * Flushes what was written, writes the superblock to its location and
+ * flushes that: the commit point of every writer.
+ */
+int era_superblock_commit(struct era_device *device,
+			  const struct era_superblock *sb);
+
+#endif

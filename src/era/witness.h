@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The space map as a witness: which blocks a committed state used, and how
+ * often. It knows of blocks that nothing leads to any more because what led
+ * there is damaged, and it proves which roots belong together when the
+ * superblock, which names them, is lost.
+ */
+#ifndef ERA_WITNESS_H
+#define ERA_WITNESS_H
+
+#include "era/orphans.h"
+
+/* The counts of one space map, 3 standing for 3 and more. */
+struct era_witness {
+	uint64_t nr_blocks;
+	uint8_t *counts;
+};
+
+/*
+ * Reads the counts that the index block leads to. Returns 0, -EUCLEAN where
+ * one of its blocks is not intact, or -ENOMEM.
+ */
+int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
+		     uint64_t index_block);
+void era_witness_release(struct era_witness *witness);
+
+/*
+ * Attaches to md what its damaged nodes no longer lead to: blocks that the
+ * witness counts and that nothing in reached leads to. Exact where there is
+ * one way to fit them in; where there are several, the latest era counts.
+ * walk: the pass that loaded md; reached grows by what is attached.
+ * Returns how many blocks could be placed in *nr_attached; 0 or -ENOMEM.
+ */
+int era_witness_attach(const struct era_witness *witness,
+		       struct era_metadata *md, struct walk *walk,
+		       const struct era_orphans *orphans,
+		       struct block_set *reached, uint64_t *nr_attached);
+
+/* What is known of a device without its superblock. */
+struct era_rebuilt {
+	struct era_superblock sb;
+	bool proven;	    /* a space map explains exactly these roots */
+	uint64_t nr_proven; /* committed states that are proven */
+	bool have_copy;	    /* a superblock copy gave the geometry */
+	uint64_t copy;	    /* block of that copy */
+	/* roots of writesets that were open in other proven states */
+	struct orphan_writeset *open;
+	size_t nr_open;
+};
+
+/*
+ * Rebuilds the superblock from the rest of the device: the last committed
+ * state that a space map proves, or no roots at all (proven is false) where
+ * none does or something else than the superblock is damaged, too.
+ * geometry: what the user says, 0 for what he does not.
+ * Returns 0 or -ENOMEM; data_block_size stays 0 where nothing tells it.
+ */
+int era_rebuild_superblock(struct era_rebuilt *rebuilt,
+			   const struct era_scan *scan,
+			   const struct era_orphans *orphans,
+			   const struct era_geometry *geometry);
+void era_rebuilt_release(struct era_rebuilt *rebuilt);
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Chooses between writing directly and beside the name, finds the name that
+ * a link leads to, and sees to it that no temporary file outlives us.
+ *
+ * The temporary file has a name (and is not O_TMPFILE) because only a name
+ * can be renamed over a file that exists, and works on every file system.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "format/output_file.h"
+
+#define MAX_LINKS 40 /* as the kernel's MAXSYMLINKS */
+
+static const int deadly[] = { SIGINT, SIGTERM, SIGHUP };
+#define NR_DEADLY (sizeof(deadly) / sizeof(deadly[0]))
+
+/*
+ * The temporary files that exist, for the signal handler: the one thing that
+ * cannot be passed to it. Changed only with those signals blocked.
+ */
+static struct output_file *temps;
+
+static int failed(struct era_report *report, const char *name, const char *what,
+		  int err)
+{
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s: %s", name,
+		   what, strerror(err));
+	return -err;
+}
+
+static void remove_temps(int signal_number)
+{
+	for (struct output_file *file = temps; file; file = file->next_temp)
+		unlink(file->temp);
+	/* the handler is gone already (SA_RESETHAND): die as told */
+	raise(signal_number);
+}
+
+static void block_deadly(sigset_t *old)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < NR_DEADLY; i++)
+		sigaddset(&set, deadly[i]);
+	pthread_sigmask(SIG_BLOCK, &set, old);
+}
+
+/* A signal that is ignored (nohup) or that the program handles stays so. */
+static void install_handler(void)
+{
+	struct sigaction action = { .sa_handler = remove_temps,
+				    .sa_flags = (int)SA_RESETHAND };
+	struct sigaction old;
+
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < NR_DEADLY; i++)
+		sigaddset(&action.sa_mask, deadly[i]);
+	for (size_t i = 0; i < NR_DEADLY; i++) {
+		if (!sigaction(deadly[i], NULL, &old) &&
+		    !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL)
+			sigaction(deadly[i], &action, NULL);
+	}
+}
+
+static void forget_temp(struct output_file *file)
+{
+	struct output_file **at = &temps;
+	sigset_t old;
+
+	block_deadly(&old);
+	while (*at && *at != file)
+		at = &(*at)->next_temp;
+	if (*at)
+		*at = file->next_temp;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	free(file->temp);
+	file->temp = NULL;
+}
+
+/* The length of path up to and with its last slash: 0 in "name". */
+static size_t dir_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* What the link at path says, seen from where we are; NULL with errno. */
+static char *read_link(const char *path)
+{
+	size_t dir = dir_len(path);
+	char target[4096];
+	char *joined;
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+
+	if (len < 0)
+		return NULL;
+	target[len] = '\0';
+	if (target[0] == '/')
+		dir = 0;
+	if (asprintf(&joined, "%.*s%s", (int)dir, path, target) < 0) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return joined;
+}
+
+/*
+ * The name at the end of a chain of links, which need not exist: renaming to
+ * it leaves the links in place.
+ */
+static int resolve(const char *path, char **resolved)
+{
+	char *at = strdup(path);
+
+	for (int i = 0; at && i < MAX_LINKS; i++) {
+		struct stat st;
+		char *next;
+
+		if (lstat(at, &st) || !S_ISLNK(st.st_mode)) {
+			*resolved = at;
+			return 0;
+		}
+		next = read_link(at);
+		free(at);
+		at = next;
+	}
+	if (!at)
+		return errno == 0 ? -ENOMEM : -errno;
+	free(at);
+	return -ELOOP;
+}
+
+/* A name that nobody else has, beside path; honours the umask. */
+static int create_temp(struct output_file *file, mode_t mode)
+{
+	int err = EEXIST;
+
+	for (int i = 0; i < 100 && err == EEXIST; i++) {
+		uint64_t random;
+
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			return -EIO;
+		if (asprintf(&file->temp, "%.*s.%.200s.%08" PRIx32,
+			     (int)dir_len(file->path), file->path,
+			     file->path + dir_len(file->path),
+			     (uint32_t)random) < 0) {
+			file->temp = NULL;
+			return -ENOMEM;
+		}
+		file->fd = open(file->temp,
+				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		if (file->fd >= 0)
+			return 0;
+		err = errno;
+		free(file->temp);
+		file->temp = NULL;
+	}
+	return -err;
+}
+
+/* With signals blocked, so that no moment is left for one between the two. */
+static int create_and_remember_temp(struct output_file *file, mode_t mode)
+{
+	sigset_t old;
+	int r;
+
+	install_handler();
+	block_deadly(&old);
+	r = create_temp(file, mode);
+	if (!r) {
+		file->next_temp = temps;
+		temps = file;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+/* The new file belongs to whom the old one did and opens to no one else. */
+static void copy_owner_and_mode(int fd, const struct stat *old)
+{
+	mode_t mode = old->st_mode & 0777;
+
+	if (fchown(fd, old->st_uid, old->st_gid) &&
+	    fchown(fd, (uid_t)-1, old->st_gid))
+		mode &= ~(mode_t)070 | (mode_t)(mode << 3);
+	/* modes are no reason to fail: the file is then private */
+	if (fchmod(fd, mode))
+		return;
+}
+
+/*
+ * Renaming must not do what writing would be refused: to a file that is not
+ * writable, or to somebody else's in a directory such as /tmp.
+ */
+static int may_replace(const struct output_file *file, const struct stat *old,
+		       struct era_report *report)
+{
+	struct stat dir;
+	char *parent;
+	int r;
+
+	if (faccessat(AT_FDCWD, file->path, W_OK, AT_EACCESS))
+		return failed(report, file->name, "cannot write", errno);
+	if (old->st_uid == geteuid())
+		return 0;
+	if (asprintf(&parent, "%.*s.", (int)dir_len(file->path), file->path) <
+	    0)
+		return failed(report, file->name, "cannot write", ENOMEM);
+	r = stat(parent, &dir) ? errno : 0;
+	free(parent);
+	if (r)
+		return failed(report, file->name, "cannot write", r);
+	if (!(dir.st_mode & S_ISVTX) || dir.st_uid == old->st_uid)
+		return 0;
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%s: belongs to somebody else, in a directory that all may "
+		   "write to: not replaced",
+		   file->name);
+	return -EACCES;
+}
+
+/* old is NULL where nothing is there yet */
+static int open_beside(struct output_file *file, const char *path,
+		       const struct stat *old, struct era_report *report)
+{
+	int r = *path ? resolve(path, &file->path) : -ENOENT;
+
+	if (r)
+		return failed(report, path, "cannot create", -r);
+	r = old ? may_replace(file, old, report) : 0;
+	if (!r) {
+		r = create_and_remember_temp(file,
+					     old ? old->st_mode & 0777 : 0666);
+		if (r)
+			failed(report, path, "cannot create", -r);
+		else if (old)
+			copy_owner_and_mode(file->fd, old);
+	}
+	if (r) {
+		free(file->path);
+		file->path = NULL;
+	}
+	return r;
+}
+
+static int open_directly(struct output_file *file, const char *path,
+			 const struct stat *st, struct era_report *report)
+{
+	if (S_ISDIR(st->st_mode))
+		return failed(report, path, "cannot write", EISDIR);
+	if (S_ISBLK(st->st_mode)) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s: is a block device, and text is not written "
+			   "over devices",
+			   path);
+		return -EINVAL;
+	}
+	file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (file->fd < 0)
+		return failed(report, path, "cannot open", errno);
+	return 0;
+}
+
+static int open_stdout(struct output_file *file, struct era_report *report)
+{
+	file->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (file->fd < 0)
+		return failed(report, file->name, "cannot write", errno);
+	return 0;
+}
+
+static bool is_stdout(const struct stat *st)
+{
+	struct stat out;
+
+	return !fstat(STDOUT_FILENO, &out) && out.st_dev == st->st_dev &&
+	       out.st_ino == st->st_ino;
+}
+
+int output_file_open(struct output_file *file, const char *path,
+		     struct era_report *report)
+{
+	bool standard = !path || !strcmp(path, "-");
+	struct stat st;
+	int r;
+
+	*file = (struct output_file){ .name = path, .fd = -1 };
+	if (standard)
+		file->name = "standard output";
+	r = standard ? fstat(STDOUT_FILENO, &st) : stat(path, &st);
+	if (r && (standard || errno != ENOENT))
+		return failed(report, file->name, "cannot write", errno);
+	if (!r) {
+		file->has_target = true;
+		file->target_dev = st.st_dev;
+		file->target_ino = st.st_ino;
+	}
+	/* /dev/stdout leads here too, whatever it is at the moment */
+	if (standard || (!r && is_stdout(&st)))
+		return open_stdout(file, report);
+	if (!r && !S_ISREG(st.st_mode))
+		return open_directly(file, path, &st, report);
+	return open_beside(file, path, r ? NULL : &st, report);
+}
+
+static int sync_directory(const struct output_file *file)
+{
+	char *dir;
+	int fd, r = 0;
+
+	if (asprintf(&dir, "%.*s.", (int)dir_len(file->path), file->path) < 0)
+		return -ENOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(dir);
+	if (fd < 0)
+		return 0; /* may be writable and not readable */
+	if (fsync(fd) && errno != EINVAL)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+static int close_file(struct output_file *file)
+{
+	int fd = file->fd;
+
+	file->fd = -1;
+	/* EINTR: it is closed all the same (close(2)) */
+	return close(fd) && errno != EINTR ? -errno : 0;
+}
+
+int output_file_commit(struct output_file *file, struct era_report *report)
+{
+	const char *what = "cannot write";
+	int r = 0, closed;
+
+	if (file->temp && fsync(file->fd))
+		r = -errno;
+	closed = close_file(file);
+	if (!r)
+		r = closed;
+	if (!r && file->temp) {
+		what = "cannot rename";
+		r = rename(file->temp, file->path) ? -errno : 0;
+	}
+	if (!r && file->temp) {
+		what = "cannot flush the directory";
+		forget_temp(file);
+		r = sync_directory(file);
+	}
+	if (r && r != -EPIPE)
+		failed(report, file->name, what, -r);
+	output_file_discard(file);
+	return r;
+}
+
+void output_file_discard(struct output_file *file)
+{
+	if (file->fd >= 0)
+		close_file(file);
+	if (file->temp) {
+		unlink(file->temp);
+		forget_temp(file);
+	}
+	free(file->path);
+	file->path = NULL;
+}

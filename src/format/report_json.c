@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Problems as jansson values.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "format/report_json.h"
+
+/* A sentence may quote a file's name, and names need not be UTF-8. */
+static json_t *new_string(const char *s)
+{
+	json_t *value = json_string(s);
+	char *ascii;
+
+	if (value)
+		return value;
+	ascii = strdup(s);
+	if (!ascii)
+		return NULL;
+	for (char *p = ascii; *p; p++) {
+		if (*p & 0x80)
+			*p = '?';
+	}
+	value = json_string(ascii);
+	free(ascii);
+	return value;
+}
+
+/* Parents first */
+static json_t *new_path(const struct era_where *where)
+{
+	json_t *path = json_array();
+
+	for (; path && where; where = where->parent) {
+		json_t *step =
+			json_pack("{s:o, s:I}", "role", new_string(where->role),
+				  "block", (json_int_t)where->block);
+
+		if (json_array_insert_new(path, 0, step)) {
+			json_decref(path);
+			return NULL;
+		}
+	}
+	return path;
+}
+
+static json_t *new_problem(const struct era_problem *problem)
+{
+	json_t *value = json_pack("{s:s, s:o, s:o}", "severity",
+				  era_severity_name(problem->severity),
+				  "message", new_string(problem->text), "path",
+				  new_path(problem->where));
+
+	if (!value || problem->data.end <= problem->data.begin)
+		return value;
+	if (json_object_set_new(value, "data_blocks",
+				json_pack("{s:I, s:I}", "begin",
+					  (json_int_t)problem->data.begin,
+					  "end",
+					  (json_int_t)problem->data.end))) {
+		json_decref(value);
+		return NULL;
+	}
+	return value;
+}
+
+static void on_problem(void *arg, const struct era_problem *problem)
+{
+	struct report_json *json = arg;
+
+	if (json_array_size(json->problems) >= REPORT_JSON_MAX ||
+	    json_array_append_new(json->problems, new_problem(problem)))
+		json->nr_omitted++;
+}
+
+int report_json_init(struct report_json *json)
+{
+	*json = (struct report_json){
+		.report = { .problem = on_problem, .arg = json },
+		.problems = json_array(),
+	};
+	return json->problems ? 0 : -ENOMEM;
+}
+
+static json_t *new_counts(const struct era_report *report)
+{
+	json_t *counts = json_object();
+
+	for (int i = 0; counts && i < ERA_NR_SEVERITIES; i++) {
+		const char *name = era_severity_name((enum era_severity)i);
+
+		if (json_object_set_new(
+			    counts, name,
+			    json_integer((json_int_t)report->nr[i]))) {
+			json_decref(counts);
+			return NULL;
+		}
+	}
+	return counts;
+}
+
+json_t *report_json_object(const struct report_json *json)
+{
+	/* a copy: what is found later must not change what was given out */
+	return json_pack("{s:o, s:I, s:o}", "problems",
+			 json_copy(json->problems), "problems_omitted",
+			 (json_int_t)json->nr_omitted, "counts",
+			 new_counts(&json->report));
+}
+
+void report_json_release(struct report_json *json)
+{
+	json_decref(json->problems);
+	json->problems = NULL;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Salts, places of the block number, and checksums of the five kinds.
+ */
+#include "config.h"
+
+#include "base/crc32c.h"
+#include "pdata/block.h"
+
+static const struct kind {
+	const char *name;
+	uint32_t salt;
+	uint32_t blocknr; /* byte offset of its own block number */
+} kinds[BLOCK_NR_KINDS] = {
+	[BLOCK_UNKNOWN] = { "unknown block", 0, 0 },
+	[BLOCK_SUPERBLOCK] = { "superblock", 146538381, 8 },
+	[BLOCK_BTREE_NODE] = { "btree node", 121107, 8 },
+	[BLOCK_ARRAY] = { "array block", 595846735, 16 },
+	[BLOCK_INDEX] = { "space map index", 160478, 8 },
+	[BLOCK_BITMAP] = { "space map bitmap", 240779, 8 },
+};
+
+static uint32_t checksum(const void *data)
+{
+	return era_crc32c(UINT32_MAX, (const uint8_t *)data + 4,
+			  ERA_BLOCK_SIZE - 4);
+}
+
+enum block_fault block_check(const void *data, enum block_kind kind,
+			     uint64_t block)
+{
+	const uint8_t *p = data;
+
+	if ((checksum(p) ^ kinds[kind].salt) != get_le32(p))
+		return BLOCK_BAD_CHECKSUM;
+	if (get_le64(p + kinds[kind].blocknr) != block)
+		return BLOCK_MISPLACED;
+	return BLOCK_GOOD;
+}
+
+enum block_kind block_identify_anywhere(const void *data)
+{
+	uint32_t salt = checksum(data) ^ get_le32(data);
+
+	for (int kind = 1; kind < BLOCK_NR_KINDS; kind++)
+		if (kinds[kind].salt == salt)
+			return (enum block_kind)kind;
+	return BLOCK_UNKNOWN;
+}
+
+enum block_kind block_identify(const void *data, uint64_t block)
+{
+	const uint8_t *p = data;
+	enum block_kind kind = block_identify_anywhere(data);
+
+	if (kind && get_le64(p + kinds[kind].blocknr) != block)
+		return BLOCK_UNKNOWN;
+	return kind;
+}
+
+void block_seal(void *data, enum block_kind kind, uint64_t block)
+{
+	uint8_t *p = data;
+
+	put_le64(p + kinds[kind].blocknr, block);
+	put_le32(p, checksum(p) ^ kinds[kind].salt);
+}
+
+const char *block_kind_name(enum block_kind kind)
+{
+	return kinds[kind].name;
+}

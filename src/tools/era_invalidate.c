@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * era_invalidate: which blocks were written since an era?
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "era/reader.h"
+#include "format/ranges.h"
+#include "tools/tool.h"
+
+#define KEY_WRITTEN_SINCE 0x100
+#define KEY_SNAPSHOT 0x101
+#define KEY_FORMAT 0x102
+#define KEY_UNIT 0x103
+
+struct arguments {
+	const char *device;
+	const char *output;
+	uint32_t era;
+	bool have_era;
+	bool snapshot;
+	bool have_unit;
+	bool quiet;
+	enum range_format format;
+	enum range_unit unit;
+};
+
+static const struct argp_option options[] = {
+	{ "written-since", KEY_WRITTEN_SINCE, "ERA", 0,
+	  "Blocks that were written in ERA or later", 0 },
+	{ "metadata-snapshot", KEY_SNAPSHOT, NULL, 0,
+	  "Read the metadata snapshot, which a live device may hold", 0 },
+	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write to FILE, compressed where its name ends in .gz", 0 },
+	{ "format", KEY_FORMAT, "FORMAT", 0,
+	  "xml (the default), text or json", 0 },
+	{ "unit", KEY_UNIT, "UNIT", 0,
+	  "Of text and json: blocks (the default), sectors or bytes", 0 },
+	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ 0 },
+};
+
+/* The position of arg in names, or bad usage. */
+static unsigned int parse_name(const char *arg, const char *const *names,
+			       const char *what, struct argp_state *state)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		if (!strcmp(arg, names[i]))
+			return i;
+	argp_error(state, "unknown %s '%s' (%s, %s or %s)", what, arg,
+		   names[0], names[1], names[2]);
+	return 0;
+}
+
+static void check_usage(const struct arguments *args, struct argp_state *state)
+{
+	if (!args->device)
+		argp_error(state, "no metadata device given");
+	if (!args->have_era)
+		argp_error(state, "no era given (--written-since)");
+	if (args->have_unit && args->format == RANGES_XML)
+		argp_error(state,
+			   "XML always counts blocks, --unit is for --format=text and --format=json");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	static const char *const formats[] = { "xml", "text", "json" };
+	static const char *const units[] = { "blocks", "sectors", "bytes" };
+	struct arguments *args = state->input;
+
+	switch (key) {
+	case KEY_WRITTEN_SINCE:
+		args->era = (uint32_t)tool_parse_number(
+			arg, UINT32_MAX, "--written-since", state);
+		args->have_era = true;
+		return 0;
+	case KEY_SNAPSHOT:
+		args->snapshot = true;
+		return 0;
+	case KEY_FORMAT:
+		args->format = parse_name(arg, formats, "format", state);
+		return 0;
+	case KEY_UNIT:
+		args->unit = parse_name(arg, units, "unit", state);
+		args->have_unit = true;
+		return 0;
+	case 'o':
+		args->output = arg;
+		return 0;
+	case 'q':
+		args->quiet = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (args->device)
+			argp_error(state, "only one device can be read");
+		args->device = arg;
+		return 0;
+	case ARGP_KEY_END:
+		check_usage(args, state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+	options, parse, "--written-since ERA DEVICE",
+	"Lists the blocks of a dm-era device that were written since an era.",
+	tool_argp_children, NULL, NULL
+};
+
+static int list(const struct arguments *args, struct era_device *device,
+		struct output *out, struct era_report *report)
+{
+	struct range_writer writer;
+	struct era_metadata md;
+	int r = era_metadata_open(&md, device, args->snapshot, report);
+
+	if (!r) {
+		range_writer_init(&writer, out, args->format, args->unit);
+		r = era_read_since(&md, args->era, &writer.visitor);
+		era_metadata_release(&md);
+	}
+	if (r)
+		output_abandon(out);
+	else
+		r = output_finish(out);
+	return r;
+}
+
+static int run(const struct arguments *args, struct era_report *report)
+{
+	unsigned int flags = args->snapshot ? ERA_DEVICE_SHARED :
+					      ERA_DEVICE_HINT_SNAPSHOT;
+	struct era_device device;
+	struct output out;
+	int r = era_device_open(&device, args->device, flags, NULL, report);
+
+	if (r)
+		return r;
+	r = output_open(&out, args->output, report);
+	if (!r && output_is_same_file(&out, device.fd)) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is both input and output", args->device);
+		output_abandon(&out);
+		r = -EINVAL;
+	}
+	if (!r)
+		r = list(args, &device, &out, report);
+	era_device_close(&device);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { .device = NULL };
+	struct report_text text;
+
+	tool_init();
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	report_text_init(&text, stderr, tool_name(), args.quiet);
+	return tool_exit_status(run(&args, &text.report), &text.report);
+}

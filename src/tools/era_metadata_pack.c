@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * era_metadata_pack: metadata, small enough for a bug report.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "format/output_file.h"
+#include "format/pack_target.h"
+#include "format/pack_write.h"
+#include "tools/tool.h"
+
+struct arguments {
+	const char *input;
+	const char *output;
+	bool all;
+	bool force;
+	bool quiet;
+};
+
+static const struct argp_option options[] = {
+	{ "input", 'i', "DEVICE", 0, "The metadata to pack", 0 },
+	{ "output", 'o', "FILE", 0, "The pack to write", 0 },
+	{ "all", 'a', NULL, 0,
+	  "Keep damaged blocks and all else that is not zero too", 0 },
+	{ "force", 'f', NULL, 0, "Overwrite a file that holds metadata", 0 },
+	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *args = state->input;
+
+	switch (key) {
+	case 'i':
+		args->input = arg;
+		return 0;
+	case 'o':
+		args->output = arg;
+		return 0;
+	case 'a':
+		args->all = true;
+		return 0;
+	case 'f':
+		args->force = true;
+		return 0;
+	case 'q':
+		args->quiet = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (!args->input)
+			argp_error(state, "no input given (-i)");
+		if (!args->output)
+			argp_error(state, "no output given (-o)");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+	options,
+	parse,
+	"-i DEVICE -o FILE",
+	"Packs the metadata of a dm-era device into a file for a bug report."
+	"\vThe format is that of thin_metadata_pack. Exit status: 0 packed, "
+	"1 anything else.",
+	tool_argp_children,
+	NULL,
+	NULL
+};
+
+static void say_what_is_left_out(const struct arguments *args,
+				 const struct pack_stats *stats,
+				 struct era_report *report)
+{
+	if (!stats->nr_unknown || args->all)
+		return;
+	era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+		   "%" PRIu64 " block%s left out that %s not zero and %s no "
+		   "valid checksum (--all keeps them)",
+		   stats->nr_unknown, stats->nr_unknown == 1 ? "" : "s",
+		   stats->nr_unknown == 1 ? "is" : "are",
+		   stats->nr_unknown == 1 ? "has" : "have");
+}
+
+static int pack_to_file(const struct arguments *args, struct era_device *device,
+			struct era_report *report)
+{
+	struct pack_stats stats;
+	struct output_file file;
+	int r = output_file_open(&file, args->output, report);
+
+	if (r)
+		return r;
+	r = pack_write(device, file.fd, file.name, args->all, &stats, report);
+	if (r)
+		output_file_discard(&file);
+	else
+		r = output_file_commit(&file, report);
+	if (!r)
+		say_what_is_left_out(args, &stats, report);
+	return r;
+}
+
+static int pack(const struct arguments *args, struct era_report *report)
+{
+	struct era_device device;
+	bool is_block_device;
+	int r = era_device_open(&device, args->input, 0, NULL, report);
+
+	if (r)
+		return r;
+	r = pack_check_target(args->output, device.fd, args->force,
+			      &is_block_device, report);
+	if (!r)
+		r = pack_to_file(args, &device, report);
+	era_device_close(&device);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { .input = NULL };
+	struct report_text text;
+	int r;
+
+	tool_init();
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	report_text_init(&text, stderr, tool_name(), args.quiet);
+	r = pack(&args, &text.report);
+	return tool_exit_status(r, &text.report);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * era_metadata_unpack: the metadata of a bug report, as it was.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "era/superblock.h"
+#include "format/output_file.h"
+#include "format/pack_read.h"
+#include "format/pack_target.h"
+#include "tools/tool.h"
+
+struct arguments {
+	const char *input;
+	const char *output;
+	bool force;
+	bool quiet;
+};
+
+static const struct argp_option options[] = {
+	{ "input", 'i', "FILE", 0, "The pack to read", 0 },
+	{ "output", 'o', "FILE|DEVICE", 0, "Where the metadata goes", 0 },
+	{ "force", 'f', NULL, 0,
+	  "Overwrite a file or device that holds metadata", 0 },
+	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *args = state->input;
+
+	switch (key) {
+	case 'i':
+		args->input = arg;
+		return 0;
+	case 'o':
+		args->output = arg;
+		return 0;
+	case 'f':
+		args->force = true;
+		return 0;
+	case 'q':
+		args->quiet = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (!args->input)
+			argp_error(state, "no input given (-i)");
+		if (!args->output)
+			argp_error(state, "no output given (-o)");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+	options,
+	parse,
+	"-i FILE -o FILE|DEVICE",
+	"Unpacks metadata that era_metadata_pack or thin_metadata_pack packed."
+	"\vExit status: 0 unpacked, 1 anything else.",
+	tool_argp_children,
+	NULL,
+	NULL
+};
+
+static int write_superblock(struct pack_reader *reader,
+			    struct era_device *device,
+			    struct era_report *report)
+{
+	int r = era_device_write(device, 0, 1, reader->superblock);
+
+	return r ? era_device_report(device, report, "write", r) : 0;
+}
+
+static int flush(struct era_device *device, struct era_report *report)
+{
+	int r = era_device_flush(device);
+
+	return r ? era_device_report(device, report, "flush", r) : 0;
+}
+
+static int check_room(const struct pack_reader *reader,
+		      const struct era_device *device,
+		      struct era_report *report)
+{
+	if (device->nr_blocks >= reader->nr_blocks)
+		return 0;
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%s is too small: it has %" PRIu64
+		   " metadata blocks, the pack %" PRIu64,
+		   device->path, device->nr_blocks, reader->nr_blocks);
+	return -ENOSPC;
+}
+
+/*
+ * A device cannot be written beside its name, so the pack is read through
+ * once before anything is written. The superblock is invalid until all else
+ * is safe; a pack without one leaves it so, as the kernel formats a device
+ * whose first block is zero.
+ */
+static int fill_device(struct pack_reader *reader, struct era_device *device,
+		       struct era_report *report)
+{
+	int r = check_room(reader, device, report);
+
+	if (!r)
+		r = pack_reader_run(reader, NULL);
+	if (r)
+		return r;
+	r = era_superblock_invalidate(device);
+	if (r)
+		return era_device_report(device, report, "write", r);
+	r = pack_reader_run(reader, device);
+	if (!r)
+		r = pack_reader_zero_rest(reader, device);
+	if (!r)
+		r = flush(device, report);
+	if (r)
+		return r;
+	if (!reader->has_superblock) {
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "the pack has no superblock, so %s has none",
+			   device->path);
+		return 0;
+	}
+	r = write_superblock(reader, device, report);
+	return r ? r : flush(device, report);
+}
+
+static int unpack_to_device(struct pack_reader *reader,
+			    const struct arguments *args,
+			    struct era_report *report)
+{
+	struct era_device device;
+	int r = era_device_open(&device, args->output, ERA_DEVICE_WRITE, NULL,
+				report);
+
+	if (r)
+		return r;
+	r = fill_device(reader, &device, report);
+	era_device_close(&device);
+	return r;
+}
+
+static int fill_file(struct pack_reader *reader, struct output_file *file,
+		     struct era_report *report)
+{
+	struct era_device device;
+	struct stat st;
+	int r;
+
+	if (fstat(file->fd, &st) || !S_ISREG(st.st_mode)) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is neither a block device nor a regular file",
+			   file->name);
+		return -EINVAL;
+	}
+	if (ftruncate(file->fd, (off_t)(reader->nr_blocks * ERA_BLOCK_SIZE))) {
+		r = -errno;
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s: cannot make it %" PRIu64 " bytes long: %s",
+			   file->name, reader->nr_blocks * ERA_BLOCK_SIZE,
+			   strerror(-r));
+		return r;
+	}
+	era_device_init_new(&device, file->name, file->fd, NULL);
+	/* set here, so that threads that write do not move it */
+	device.nr_blocks = reader->nr_blocks;
+	device.growable = false;
+	r = pack_reader_run(reader, &device);
+	if (!r && reader->has_superblock)
+		r = write_superblock(reader, &device, report);
+	return r;
+}
+
+static int unpack_to_file(struct pack_reader *reader,
+			  const struct arguments *args,
+			  struct era_report *report)
+{
+	struct output_file file;
+	int r = output_file_open(&file, args->output, report);
+
+	if (r)
+		return r;
+	r = fill_file(reader, &file, report);
+	if (!r)
+		return output_file_commit(&file, report);
+	output_file_discard(&file);
+	return r;
+}
+
+static int unpack(const struct arguments *args, struct era_report *report)
+{
+	struct pack_reader reader;
+	bool is_block_device;
+	int r = pack_reader_open(&reader, args->input, report);
+
+	if (r)
+		return r;
+	r = pack_check_target(args->output, reader.fd, args->force,
+			      &is_block_device, report);
+	if (!r)
+		r = is_block_device ? unpack_to_device(&reader, args, report)
+				    : unpack_to_file(&reader, args, report);
+	pack_reader_close(&reader);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { .input = NULL };
+	struct report_text text;
+	int r;
+
+	tool_init();
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	report_text_init(&text, stderr, tool_name(), args.quiet);
+	r = unpack(&args, &text.report);
+	return tool_exit_status(r, &text.report);
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * era_repair: sound metadata from damaged, unclean or stale metadata, without
+ * losing a write.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/undo.h"
+#include "era/check.h"
+#include "era/repair.h"
+#include "format/report_json.h"
+#include "tools/repair_summary.h"
+#include "tools/tool.h"
+
+#define KEY_IN_PLACE 0x100
+#define KEY_UNDO 0x101
+#define KEY_UNDO_APPLY 0x102
+#define KEY_DRY_RUN 0x103
+#define KEY_JSON 0x104
+#define KEY_BLOCK_SIZE 0x105
+#define KEY_NR_BLOCKS 0x106
+#define KEY_CURRENT_ERA 0x107
+#define KEY_DROP_SNAPSHOT 0x108
+
+struct arguments {
+	const char *input;
+	const char *output;
+	const char *in_place;
+	const char *undo;
+	const char *undo_apply;
+	const char *device; /* of --undo-apply */
+	struct era_salvage_options salvage;
+	bool dry_run;
+	bool json;
+	bool quiet;
+};
+
+static const struct argp_option options[] = {
+	{ "input", 'i', "DEVICE", 0, "Read the damaged metadata from DEVICE",
+	  0 },
+	{ "output", 'o', "DEVICE", 0,
+	  "Write the repaired metadata to DEVICE; a file that does not exist is created",
+	  0 },
+	{ "in-place", KEY_IN_PLACE, "DEVICE", 0,
+	  "Repair DEVICE itself, in one transaction", 0 },
+	{ "undo", KEY_UNDO, "FILE", 0,
+	  "First save to FILE whatever --in-place overwrites", 0 },
+	{ "undo-apply", KEY_UNDO_APPLY, "FILE", 0,
+	  "Put back what FILE has saved of DEVICE", 0 },
+	{ "dry-run", KEY_DRY_RUN, NULL, 0,
+	  "Say what would be done, and write nothing", 0 },
+	{ "drop-metadata-snapshot", KEY_DROP_SNAPSHOT, NULL, 0,
+	  "Drop the metadata snapshot even where it is sound", 0 },
+	{ "block-size", KEY_BLOCK_SIZE, "SECTORS", 0,
+	  "The tracking block size, where the superblock is lost", 0 },
+	{ "nr-blocks", KEY_NR_BLOCKS, "N", 0,
+	  "The number of data blocks, where the superblock is lost", 0 },
+	{ "current-era", KEY_CURRENT_ERA, "ERA", 0,
+	  "The current era was at least ERA, where the superblock is lost", 0 },
+	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
+	{ "quiet", 'q', NULL, 0, "Print nothing, exit status only", 0 },
+	{ 0 },
+};
+
+static void check_usage(const struct arguments *args, struct argp_state *state)
+{
+	if (args->undo_apply) {
+		if (!args->device || args->input || args->output ||
+		    args->in_place || args->undo || args->dry_run)
+			argp_error(state,
+				   "--undo-apply takes the undo file and one device, and no other option");
+		return;
+	}
+	if (args->device)
+		argp_error(state, "unexpected argument '%s'", args->device);
+	if (args->in_place && (args->input || args->output))
+		argp_error(state, "--in-place goes without -i and -o");
+	if (!args->in_place && !args->input)
+		argp_error(state, "no metadata device given (-i or --in-place)");
+	if (!args->in_place && !args->output && !args->dry_run)
+		argp_error(state, "no output device given (-o)");
+	if (args->undo && !args->in_place)
+		argp_error(state, "--undo goes with --in-place");
+}
+
+static error_t parse_geometry(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *args = state->input;
+	struct era_geometry *g = &args->salvage.geometry;
+
+	switch (key) {
+	case KEY_BLOCK_SIZE:
+		g->data_block_size = (uint32_t)tool_parse_number(
+			arg, UINT32_MAX, "--block-size", state);
+		if (!g->data_block_size || g->data_block_size % 8)
+			argp_error(state,
+				   "--block-size must be a multiple of 8 sectors");
+		return 0;
+	case KEY_NR_BLOCKS:
+		g->nr_blocks = (uint32_t)tool_parse_number(
+			arg, ERA_MAX_NR_BLOCKS - 1, "--nr-blocks", state);
+		return 0;
+	case KEY_CURRENT_ERA:
+		g->current_era = (uint32_t)tool_parse_number(
+			arg, UINT32_MAX - 2, "--current-era", state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *args = state->input;
+
+	switch (key) {
+	case 'i':
+		args->input = arg;
+		return 0;
+	case 'o':
+		args->output = arg;
+		return 0;
+	case KEY_IN_PLACE:
+		args->in_place = arg;
+		return 0;
+	case KEY_UNDO:
+		args->undo = arg;
+		return 0;
+	case KEY_UNDO_APPLY:
+		args->undo_apply = arg;
+		return 0;
+	case KEY_DRY_RUN:
+		args->dry_run = true;
+		return 0;
+	case KEY_DROP_SNAPSHOT:
+		args->salvage.drop_snapshot = true;
+		return 0;
+	case KEY_JSON:
+		args->json = true;
+		return 0;
+	case 'q':
+		args->quiet = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (args->device)
+			argp_error(state, "unexpected argument '%s'", arg);
+		args->device = arg;
+		return 0;
+	case ARGP_KEY_END:
+		check_usage(args, state);
+		return 0;
+	}
+	return parse_geometry(key, arg, state);
+}
+
+static const struct argp argp = {
+	options, parse,
+	"-i DEVICE -o DEVICE\n--in-place DEVICE\n--undo-apply FILE DEVICE",
+	"Repairs the metadata of a dm-era device without losing a write: what is "
+	"in doubt counts as written."
+	"\vExit status: 0 where the result is sound, whatever had to be assumed; "
+	"1 anything else.",
+	tool_argp_children, NULL, NULL
+};
+
+/* A sink that takes everything, for --dry-run. */
+static int ignore_superblock(struct era_visitor *v,
+			     const struct era_geometry *g)
+{
+	(void)v;
+	(void)g;
+	return 0;
+}
+
+static int ignore_begin(struct era_visitor *v, uint32_t era, uint32_t nr_bits)
+{
+	(void)v;
+	(void)era;
+	(void)nr_bits;
+	return 0;
+}
+
+static int ignore_words(struct era_visitor *v, uint32_t first,
+			const uint64_t *words, size_t nr)
+{
+	(void)v;
+	(void)first;
+	(void)words;
+	(void)nr;
+	return 0;
+}
+
+static int ignore_end(struct era_visitor *v)
+{
+	(void)v;
+	return 0;
+}
+
+static int ignore_eras(struct era_visitor *v, uint32_t first,
+		       const uint32_t *eras, size_t nr)
+{
+	(void)v;
+	(void)first;
+	(void)eras;
+	(void)nr;
+	return 0;
+}
+
+static struct era_visitor ignore = { ignore_superblock, ignore_begin,
+				     ignore_words,	ignore_end,
+				     ignore_eras,	ignore_end };
+
+/* What was written must hold up to the check of era_check. */
+static int verify(struct era_device *device, struct era_report *report)
+{
+	uint64_t before = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
+	int r = era_check(device, 0, report);
+
+	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != before) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "the repaired metadata is not sound");
+		r = -EUCLEAN;
+	}
+	return r;
+}
+
+static int repair_to(const struct arguments *args, struct era_salvage *salvage,
+		     const struct era_repair_told *told,
+		     struct era_report *report)
+{
+	struct tool_target target;
+	int r = tool_target_open(&target, args->output, report);
+
+	if (r)
+		return r;
+	if (era_device_same(&target.device, salvage->device)) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is both input and output (--in-place repairs it)",
+			   args->output);
+		r = -EINVAL;
+	}
+	if (!r)
+		r = era_repair_to(salvage, &target.device, told, report);
+	if (!r)
+		r = verify(&target.device, report);
+	return tool_target_close(&target, r, report);
+}
+
+static int repair_in_place(const struct arguments *args,
+			   struct era_salvage *salvage,
+			   enum era_repair_need need,
+			   const struct era_repair_told *told,
+			   struct era_report *report)
+{
+	struct undo_log log;
+	int r = 0, undo;
+
+	if (need == ERA_REPAIR_NOTHING)
+		return 0;
+	if (args->undo)
+		r = undo_log_start(&log, salvage->device, args->undo, report);
+	if (r)
+		return r;
+	r = era_repair_in_place(salvage, need, told, report);
+	if (args->undo) {
+		undo = undo_log_finish(&log);
+		r = r ? r : undo;
+	}
+	return r ? r : verify(salvage->device, report);
+}
+
+static int repair(const struct arguments *args, struct era_salvage *salvage,
+		  struct repair_summary *summary, struct era_report *report)
+{
+	struct era_repair_told told = { repair_summary_raised, summary };
+	enum era_repair_need need = ERA_REPAIR_REBUILD;
+	int r = 0;
+
+	if (args->in_place)
+		r = era_repair_need(salvage, &need);
+	summary->need = need;
+	summary->dry_run = args->dry_run;
+	repair_summary_take(summary, salvage);
+	if (r)
+		return r;
+	if (args->dry_run)
+		return need == ERA_REPAIR_REBUILD ?
+			       era_salvage_read_tell(salvage, &ignore,
+						     told.raised, told.arg) :
+			       0;
+	if (args->in_place)
+		return repair_in_place(args, salvage, need, &told, report);
+	return repair_to(args, salvage, &told, report);
+}
+
+static int run(const struct arguments *args, struct repair_summary *summary,
+	       struct era_report *report)
+{
+	const char *path = args->in_place ? args->in_place : args->input;
+	unsigned int flags =
+		args->in_place && !args->dry_run ? ERA_DEVICE_WRITE : 0;
+	struct era_salvage salvage;
+	struct era_device device;
+	int r = era_device_open(&device, path, flags, NULL, report);
+
+	if (r)
+		return r;
+	r = era_salvage_open(&salvage, &device, &args->salvage, report);
+	if (!r) {
+		r = repair(args, &salvage, summary, report);
+		era_salvage_close(&salvage);
+	}
+	era_device_close(&device);
+	return r;
+}
+
+static int apply_undo(const struct arguments *args, struct era_report *report)
+{
+	struct era_device device;
+	int r = era_device_open(&device, args->device, ERA_DEVICE_WRITE, NULL,
+				report);
+
+	if (r)
+		return r;
+	r = undo_apply(args->undo_apply, &device, report);
+	era_device_close(&device);
+	return r;
+}
+
+static int run_json(const struct arguments *args, struct era_report *errors)
+{
+	struct repair_summary summary = { .nr_counts = 0 };
+	struct report_json json;
+	int r = report_json_init(&json), printed;
+
+	if (r)
+		return r;
+	r = run(args, &summary, &json.report);
+	if (!args->quiet) {
+		printed = repair_summary_json(&summary, &json, !r);
+		/* what the report says needs no saying again on stderr */
+		errors->nr[ERA_FATAL] += !printed;
+		r = printed ? printed : r;
+	}
+	report_json_release(&json);
+	repair_summary_release(&summary);
+	return r;
+}
+
+static int run_text(const struct arguments *args, struct era_report *report)
+{
+	struct repair_summary summary = { .nr_counts = 0 };
+	int r = run(args, &summary, report);
+
+	if (!r && !args->quiet)
+		repair_summary_text(&summary, stdout);
+	repair_summary_release(&summary);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { .input = NULL };
+	struct report_text text;
+	int r;
+
+	tool_init();
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	report_text_init(&text, stderr, tool_name(), args.quiet);
+	if (args.undo_apply)
+		r = apply_undo(&args, &text.report);
+	else
+		r = args.json ? run_json(&args, &text.report) :
+				run_text(&args, &text.report);
+	return tool_exit_status(r, &text.report);
+}

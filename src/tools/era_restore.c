@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * era_restore: XML back to metadata.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "era/builder.h"
+#include "format/xml_reader.h"
+#include "tools/tool.h"
+
+struct arguments {
+	const char *input;
+	const char *output;
+	bool quiet;
+};
+
+static const struct argp_option options[] = {
+	{ "input", 'i', "FILE", 0,
+	  "Read the XML from FILE, '-' for standard input; gzip is recognised",
+	  0 },
+	{ "output", 'o', "DEVICE", 0,
+	  "Write the metadata to DEVICE; a file that does not exist is created",
+	  0 },
+	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *args = state->input;
+
+	switch (key) {
+	case 'i':
+		args->input = arg;
+		return 0;
+	case 'o':
+		args->output = arg;
+		return 0;
+	case 'q':
+		args->quiet = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (!args->input)
+			argp_error(state, "no input file given (-i)");
+		if (!args->output)
+			argp_error(state, "no output device given (-o)");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+	options, parse, "-i FILE -o DEVICE",
+	"Writes metadata of a dm-era device from XML, as era_dump makes it.",
+	tool_argp_children, NULL, NULL
+};
+
+static int build(struct input *in, const char *name,
+		 struct era_device *device, struct era_report *report)
+{
+	struct era_builder builder;
+	int r = era_builder_init(&builder, device, report);
+
+	if (!r)
+		r = xml_read(in, name, &builder.visitor, report);
+	if (!r)
+		r = era_builder_commit(&builder);
+	era_builder_release(&builder);
+	return r;
+}
+
+/* Whether the device to be written is the file that is being read. */
+static bool is_same(const struct input *in, const struct era_device *device)
+{
+	struct stat a, b;
+
+	return !fstat(in->fd, &a) && !fstat(device->fd, &b) &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int restore(const struct arguments *args, struct input *in,
+		   struct era_report *report)
+{
+	const char *name = strcmp(args->input, "-") ? args->input :
+						      "standard input";
+	struct tool_target target;
+	int r = tool_target_open(&target, args->output, report);
+
+	if (r)
+		return r;
+	if (is_same(in, &target.device)) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is both input and output", args->output);
+		r = -EINVAL;
+	}
+	if (!r)
+		r = build(in, name, &target.device, report);
+	return tool_target_close(&target, r, report);
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { .input = NULL };
+	struct report_text text;
+	struct input in;
+	int r;
+
+	tool_init();
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	report_text_init(&text, stderr, tool_name(), args.quiet);
+	r = input_open(&in, args.input, &text.report);
+	if (!r) {
+		r = restore(&args, &in, &text.report);
+		input_close(&in);
+	}
+	return tool_exit_status(r, &text.report);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Collecting and printing the summary of a repair.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/repair_summary.h"
+
+void repair_summary_take(struct repair_summary *summary,
+			 const struct era_salvage *s)
+{
+	summary->known = true;
+	summary->exact = s->exact;
+	summary->forked = s->newer.found && !s->rebuilt_superblock;
+	summary->rebuilt_superblock = s->rebuilt_superblock;
+	summary->kept_snapshot = s->has_snapshot && !s->options.drop_snapshot;
+	summary->lost_snapshot = s->lost_snapshot;
+	summary->nr_faults = s->nr_faults;
+	summary->nr_attached = s->nr_attached;
+	summary->geometry = s->geometry;
+	summary->was_open = s->md.sb.writeset_root;
+}
+
+static struct summary_count *find_count(struct repair_summary *summary,
+					enum era_class class, uint32_t era)
+{
+	struct summary_count *counts;
+	size_t i = 0;
+
+	while (i < summary->nr_counts &&
+	       (summary->counts[i].class < class ||
+		(summary->counts[i].class == class &&
+		 summary->counts[i].era < era)))
+		i++;
+	if (i < summary->nr_counts && summary->counts[i].class == class &&
+	    summary->counts[i].era == era)
+		return &summary->counts[i];
+	counts = realloc(summary->counts,
+			 (summary->nr_counts + 1) * sizeof(*counts));
+	if (!counts)
+		return NULL;
+	memmove(&counts[i + 1], &counts[i],
+		(summary->nr_counts - i) * sizeof(*counts));
+	counts[i] = (struct summary_count){ .class = class, .era = era };
+	summary->counts = counts;
+	summary->nr_counts++;
+	return &counts[i];
+}
+
+int repair_summary_raised(void *arg, enum era_class class, uint32_t begin,
+			  uint32_t end, uint32_t era)
+{
+	struct repair_summary *summary = arg;
+	struct summary_count *count = find_count(summary, class, era);
+	struct summary_range *last, *ranges;
+
+	if (!count)
+		return -ENOMEM;
+	count->nr_data_blocks += end - begin;
+	last = count->nr_ranges ? &count->ranges[count->nr_ranges - 1] : NULL;
+	if (last && last->end == begin) { /* goes on in the next window */
+		last->end = end;
+		return 0;
+	}
+	if (summary->nr_ranges == REPAIR_SUMMARY_MAX_RANGES) {
+		summary->nr_omitted++;
+		return 0;
+	}
+	ranges = realloc(count->ranges,
+			 (count->nr_ranges + 1) * sizeof(*ranges));
+	if (!ranges)
+		return -ENOMEM;
+	ranges[count->nr_ranges++] = (struct summary_range){ begin, end };
+	count->ranges = ranges;
+	summary->nr_ranges++;
+	return 0;
+}
+
+void repair_summary_release(struct repair_summary *summary)
+{
+	for (size_t i = 0; i < summary->nr_counts; i++)
+		free(summary->counts[i].ranges);
+	free(summary->counts);
+	summary->counts = NULL;
+	summary->nr_counts = 0;
+}
+
+static uint64_t total_of(const struct repair_summary *summary,
+			 enum era_class class, uint32_t *greatest)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < summary->nr_counts; i++) {
+		if (summary->counts[i].class != class)
+			continue;
+		nr += summary->counts[i].nr_data_blocks;
+		*greatest = summary->counts[i].era;
+	}
+	return nr;
+}
+
+/* One line for whoever runs the next backup. */
+static void format_advice(const struct repair_summary *summary, char *buf,
+			  size_t size)
+{
+	uint32_t era = 0;
+	uint64_t nr = total_of(summary, ERA_ASSUMPTION, &era);
+
+	if (!nr)
+		snprintf(buf, size,
+			 "blocks written since any era are complete, and nothing had to be assumed");
+	else if (nr >= summary->geometry.nr_blocks / 2)
+		snprintf(buf, size,
+			 "take a full backup: %" PRIu64 " of %" PRIu32
+			 " data blocks had to be assumed written (since era %" PRIu64
+			 " the list is exact)",
+			 nr, summary->geometry.nr_blocks, (uint64_t)era + 1);
+	else
+		snprintf(buf, size,
+			 "blocks written since era %" PRIu64
+			 " are complete and exact; lists since an earlier era are complete, with up to %" PRIu64
+			 " blocks too many",
+			 (uint64_t)era + 1, nr);
+}
+
+static const char *class_name(enum era_class class)
+{
+	return class == ERA_ORPHAN ? "unreferenced blocks" : "assumption";
+}
+
+static void print_ranges(const struct summary_count *count, FILE *stream)
+{
+	size_t n = count->nr_ranges < 8 ? count->nr_ranges : 8;
+
+	for (size_t i = 0; i < n; i++)
+		fprintf(stream, "%s%" PRIu32 "..%" PRIu32, i ? ", " : "",
+			count->ranges[i].begin, count->ranges[i].end - 1);
+	if (n < count->nr_ranges)
+		fprintf(stream, ", ... (%zu ranges)", count->nr_ranges);
+}
+
+static const char *outcome(const struct repair_summary *summary)
+{
+	static const char *const done[] = {
+		[ERA_REPAIR_NOTHING] =
+			"sound and clean: nothing was changed",
+		[ERA_REPAIR_ARCHIVE] =
+			"the trees are sound: they were kept, the open writeset archived, the space map written anew",
+		[ERA_REPAIR_REBUILD] = "the metadata was written anew",
+	};
+	static const char *const would[] = {
+		[ERA_REPAIR_NOTHING] = "sound and clean: nothing to do",
+		[ERA_REPAIR_ARCHIVE] =
+			"the trees are sound: they would be kept, the open writeset archived, the space map written anew",
+		[ERA_REPAIR_REBUILD] = "the metadata would be written anew",
+	};
+
+	return summary->dry_run ? would[summary->need] : done[summary->need];
+}
+
+void repair_summary_text(const struct repair_summary *summary, FILE *stream)
+{
+	char advice[256];
+
+	fprintf(stream, "%s\n", outcome(summary));
+	if (summary->nr_faults)
+		fprintf(stream, "damaged: %" PRIu64 " tree blocks",
+			summary->nr_faults);
+	if (summary->nr_faults && summary->nr_attached)
+		fprintf(stream,
+			", %" PRIu64
+			" blocks behind them found again by the space map",
+			summary->nr_attached);
+	if (summary->nr_faults)
+		fputc('\n', stream);
+	for (size_t i = 0; i < summary->nr_counts; i++) {
+		const struct summary_count *count = &summary->counts[i];
+
+		fprintf(stream,
+			"%" PRIu64 " data blocks dated to era %" PRIu32
+			" by %s: ",
+			count->nr_data_blocks, count->era,
+			class_name(count->class));
+		print_ranges(count, stream);
+		fputc('\n', stream);
+	}
+	if (summary->lost_snapshot)
+		fprintf(stream, "the metadata snapshot was damaged and is dropped\n");
+	else if (summary->kept_snapshot)
+		fprintf(stream, "the metadata snapshot is kept\n");
+	fprintf(stream, "current era: %" PRIu32 "\n",
+		summary->geometry.current_era);
+	format_advice(summary, advice, sizeof(advice));
+	fprintf(stream, "advice: %s\n", advice);
+}
+
+static json_t *counts_json(const struct repair_summary *summary,
+			   enum era_class class)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < summary->nr_counts && list; i++) {
+		const struct summary_count *count = &summary->counts[i];
+		json_t *ranges = json_array();
+
+		if (count->class != class) {
+			json_decref(ranges);
+			continue;
+		}
+		for (size_t k = 0; k < count->nr_ranges; k++)
+			json_array_append_new(
+				ranges,
+				json_pack("{s:I, s:I}", "begin",
+					  (json_int_t)count->ranges[k].begin,
+					  "end",
+					  (json_int_t)count->ranges[k].end));
+		json_array_append_new(
+			list, json_pack("{s:I, s:I, s:o}", "era",
+					(json_int_t)count->era, "data_blocks",
+					(json_int_t)count->nr_data_blocks,
+					"ranges", ranges));
+	}
+	return list;
+}
+
+static json_t *summary_json(const struct repair_summary *summary)
+{
+	static const char *const actions[] = {
+		[ERA_REPAIR_NOTHING] = "none",
+		[ERA_REPAIR_ARCHIVE] = "archive",
+		[ERA_REPAIR_REBUILD] = "rebuild",
+	};
+	uint32_t assumed = 0;
+	char advice[256];
+
+	total_of(summary, ERA_ASSUMPTION, &assumed);
+	format_advice(summary, advice, sizeof(advice));
+	return json_pack(
+		"{s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:s}",
+		"action", actions[summary->need], "dry_run", summary->dry_run,
+		"exact", summary->exact, "newer_history", summary->forked,
+		"superblock_rebuilt", summary->rebuilt_superblock,
+		"metadata_snapshot_kept", summary->kept_snapshot,
+		"blocks_damaged", (json_int_t)summary->nr_faults,
+		"blocks_found_by_space_map", (json_int_t)summary->nr_attached,
+		"block_size", (json_int_t)summary->geometry.data_block_size,
+		"nr_blocks", (json_int_t)summary->geometry.nr_blocks,
+		"current_era", (json_int_t)summary->geometry.current_era,
+		"by_unreferenced_blocks", counts_json(summary, ERA_ORPHAN),
+		"by_assumption", counts_json(summary, ERA_ASSUMPTION),
+		"ranges_omitted", (json_int_t)summary->nr_omitted,
+		"exact_since", (json_int_t)assumed + 1, "advice", advice);
+}
+
+int repair_summary_json(const struct repair_summary *summary,
+			const struct report_json *report, bool sound)
+{
+	json_t *root = json_pack("{s:b}", "sound", sound);
+	json_t *problems = report_json_object(report), *result = NULL;
+	int r = 0;
+
+	if (summary->known)
+		result = summary_json(summary);
+	if (!root || !problems || (summary->known && !result) ||
+	    json_object_update(root, problems) ||
+	    (result && json_object_set(root, "repair", result)))
+		r = -ENOMEM;
+	else if (json_dumpf(root, stdout, JSON_INDENT(2)) ||
+		 putchar('\n') == EOF)
+		r = -errno;
+	json_decref(result);
+	json_decref(problems);
+	json_decref(root);
+	return r;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The shared part of the command lines.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tools/tool.h"
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	if (key != 'h')
+		return ARGP_ERR_UNKNOWN;
+	argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+	return 0;
+}
+
+/* argp's own are --help, -?, --usage, --version and -V */
+static const struct argp_option common_options[] = {
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1 },
+	{ 0 },
+};
+
+static const struct argp common = { common_options, parse_common, NULL, NULL,
+				    NULL,	    NULL,	  NULL };
+
+const struct argp_child tool_argp_children[] = {
+	{ &common, 0, NULL, 0 },
+	{ 0 },
+};
+
+static void print_version(FILE *stream, struct argp_state *state)
+{
+	(void)state;
+	fprintf(stream, "%s\n", PACKAGE_VERSION);
+}
+
+void tool_init(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	argp_err_exit_status = 1;
+	argp_program_version_hook = print_version;
+}
+
+const char *tool_name(void)
+{
+	return program_invocation_short_name;
+}
+
+int tool_exit_status(int r, struct era_report *report)
+{
+	/* what was written to stdout by stdio counts, too */
+	if (fflush(stdout) && !r)
+		r = -errno;
+	if (r && r != -EPIPE && !report->nr[ERA_FATAL])
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s",
+			   strerror(-r));
+	return r ? 1 : 0;
+}
+
+static bool parse_digits(const char *arg, uint64_t *value, const char **end)
+{
+	char *e;
+
+	/* strtoull would take blanks and signs */
+	if (*arg < '0' || *arg > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(arg, &e, 10);
+	*end = e;
+	return !errno;
+}
+
+uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
+			   struct argp_state *state)
+{
+	uint64_t value = 0;
+	const char *end;
+
+	if (!parse_digits(arg, &value, &end) || *end || value > max)
+		argp_error(state, "%s must be a number from 0 to %" PRIu64
+				  ", not '%s'",
+			   what, max, arg);
+	return value;
+}
+
+/* What a suffix multiplies by; 0 for one that is unknown. */
+static uint64_t multiplier(const char *suffix)
+{
+	static const char letters[] = "KMGTPE";
+	uint64_t unit = 1024, m = 1;
+	const char *letter;
+
+	if (!*suffix)
+		return 1;
+	if (!strcmp(suffix, "b") || !strcmp(suffix, "s"))
+		return 512;
+	if (!strcmp(suffix, "B"))
+		return 1;
+	letter = strchr(letters, *suffix == 'k' ? 'K' : *suffix);
+	if (!letter)
+		return 0;
+	if (!strcmp(suffix + 1, "B"))
+		unit = 1000;
+	else if (suffix[1] && strcmp(suffix + 1, "iB"))
+		return 0;
+	for (long i = letter - letters; i >= 0; i--)
+		m *= unit;
+	return m;
+}
+
+uint64_t tool_parse_size(const char *arg, uint64_t max, const char *what,
+			 struct argp_state *state)
+{
+	uint64_t value = 0, m = 0;
+	const char *end;
+
+	if (parse_digits(arg, &value, &end))
+		m = multiplier(end);
+	if (!m || __builtin_mul_overflow(value, m, &value) || value > max)
+		argp_error(state,
+			   "%s must be a size such as 65536, 64K or 1G, not '%s'",
+			   what, arg);
+	return value;
+}
+
+int tool_target_open(struct tool_target *target, const char *path,
+		     struct era_report *report)
+{
+	struct stat st;
+	int r;
+
+	*target = (struct tool_target){ .device = { .fd = -1 } };
+	if (!stat(path, &st))
+		return era_device_open(&target->device, path,
+				       ERA_DEVICE_WRITE, NULL, report);
+	r = output_file_open(&target->file, path, report);
+	if (r)
+		return r;
+	target->is_new = true;
+	era_device_init_new(&target->device, path, target->file.fd, NULL);
+	return 0;
+}
+
+int tool_target_close(struct tool_target *target, int r,
+		      struct era_report *report)
+{
+	if (!target->is_new)
+		era_device_close(&target->device);
+	else if (r)
+		output_file_discard(&target->file);
+	else
+		r = output_file_commit(&target->file, report);
+	return r;
+}

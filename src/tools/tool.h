@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the tools share of the command line: --help, --version, messages,
+ * exit status and the opening of outputs.
+ */
+#ifndef TOOLS_TOOL_H
+#define TOOLS_TOOL_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "device/device.h"
+#include "format/output_file.h"
+#include "format/report_text.h"
+
+/* -h and -V, as every tool has them; to be named as argp's children */
+extern const struct argp_child tool_argp_children[];
+
+/*
+ * First thing in main(): a closed pipe is an error code and not a signal, bad
+ * usage exits with 1, -V prints the bare version.
+ */
+void tool_init(void);
+
+/* The name the program was called by, as all messages start with it. */
+const char *tool_name(void);
+
+/*
+ * 0 where r is 0; 1 for everything else. An error that nobody has put into
+ * words is reported here, a closed pipe excepted.
+ */
+int tool_exit_status(int r, struct era_report *report);
+
+/* A whole decimal number of at most max, or bad usage naming what. */
+uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
+			   struct argp_state *state);
+
+/*
+ * As tool_parse_number, with the suffixes of coreutils: K, M, G, T, P, E and
+ * KiB... for powers of 1024, KB... for powers of 1000, b for 512, s for
+ * sectors of 512.
+ */
+uint64_t tool_parse_size(const char *arg, uint64_t max, const char *what,
+			 struct argp_state *state);
+
+/*
+ * A metadata device to write: a block device or an existing file as it is,
+ * a new file complete or absent.
+ */
+struct tool_target {
+	struct era_device device;
+	struct output_file file; /* where it is new */
+	bool is_new;
+};
+
+int tool_target_open(struct tool_target *target, const char *path,
+		     struct era_report *report);
+
+/* Gives a new file its name where r is 0, and removes it else; closes. */
+int tool_target_close(struct tool_target *target, int r,
+		      struct era_report *report);
+
+#endif

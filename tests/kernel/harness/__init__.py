@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the kernel suite stands on.
+
+packages   Debian packages by name, through apt
+kernels    the kernels of Debian's releases, cached
+initramfs  the root file system that a guest boots into
+machine    QEMU: boots a guest, runs one script in it, can cut its power
+history    the guest's log of events, and what it says was written since when
+origin     the origin device's contents, read from outside
+tools      the era tools under test
+matrix     what was seen, kernel by scenario, as doc/kernels.md
+"""
+
+
+class CannotRun(Exception):
+    """This machine cannot run the suite: a reason to skip, not to fail."""

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What a scenario's script can say. The host sets BLOCK_SIZE (sectors), BOOT
+# (how many boots came before) and STAMP (serial number of the last write).
+#
+# Each write to the era device leaves its stamp in every 16 bytes it covers:
+# boot, serial number, and the era that was current when it began. So the
+# origin itself tells which writes reached it, whatever became of the log.
+
+METADATA=/dev/vda
+ORIGIN=/dev/vdb
+SPARE=/dev/vdc
+ERA=0
+
+event() {
+	echo "$*" >&3
+}
+
+# sectors DEVICE: its size
+sectors() {
+	blockdev --getsz "$1"
+}
+
+# see_era: logs the current era, which the device's status tells
+see_era() {
+	set -- $(dmsetup status era)
+	ERA=$6
+	event era "$ERA"
+}
+
+# era_table [SECTORS]: the table of the era device
+era_table() {
+	echo "0 ${1:-$(sectors $ORIGIN)} era $METADATA $ORIGIN $BLOCK_SIZE"
+}
+
+# activate [SECTORS]
+activate() {
+	dmsetup create era --table "$(era_table "$@")"
+	see_era
+}
+
+deactivate() {
+	dmsetup remove era
+}
+
+# message WORDS: the messages checkpoint, take_metadata_snap and
+# drop_metadata_snap; the first two begin a new era
+message() {
+	dmsetup message era 0 "$@"
+	see_era
+}
+
+checkpoint() {
+	message checkpoint
+}
+
+take_snapshot() {
+	message take_metadata_snap
+	event snapshot
+}
+
+drop_snapshot() {
+	message drop_metadata_snap
+}
+
+# stamped BYTES: that many bytes of the stamp
+stamped() {
+	yes "$(printf '%2d %6d %5d' "$BOOT" "$STAMP" "$ERA")" | head -c "$1"
+}
+
+# write BLOCK [COUNT]: writes data blocks, and returns when the device says
+# that they are written; the last block of the device may be a short one
+write() {
+	local bytes=$((BLOCK_SIZE * 512)) begin length end
+	begin=$(($1 * bytes))
+	length=$((${2:-1} * bytes))
+	end=$(blockdev --getsize64 /dev/mapper/era)
+	[ $((begin + length)) -le "$end" ] || length=$((end - begin))
+	STAMP=$((STAMP + 1))
+	event write "$STAMP" "$1" "${2:-1}"
+	if stamped $length | dd of=/dev/mapper/era bs=1M status=none \
+		iflag=fullblock oflag=direct,seek_bytes conv=notrunc \
+		seek=$begin; then
+		event done "$STAMP"
+	else
+		event failed "$STAMP"
+		return 1
+	fi
+}
+
+# forced_reboot: what an operator does who knows no other way out
+forced_reboot() {
+	event reboot
+	# Setting a line's modes first waits until all is sent.
+	stty -F /dev/ttyS1 raw
+	echo b >/proc/sysrq-trigger
+	sleep 60
+}
+
+# load_table [SECTORS]: loads a table beside the live one
+load_table() {
+	dmsetup load era --table "$(era_table "$@")"
+}
+
+# stuck PID FUNCTION: waits until a process sleeps in D state in a function
+# of the kernel, and logs it; fails when it has not come to that in time
+stuck() {
+	local tenth
+	for tenth in $(seq 100); do
+		if grep -q '^State:.D' "/proc/$1/status" 2>/dev/null &&
+		   grep -q "$2" "/proc/$1/stack"; then
+			event stuck "$1" "$2"
+			return 0
+		fi
+		sleep 0.1
+	done
+	echo "process $1 does not sleep in $2:"
+	grep '^State' "/proc/$1/status" || true
+	cat "/proc/$1/stack" || true
+	return 1
+}
+
+# over PID: waits until a process is gone; fails when it is still there
+over() {
+	local tenth
+	for tenth in $(seq 100); do
+		[ -d "/proc/$1" ] || return 0
+		sleep 0.1
+	done
+	return 1
+}

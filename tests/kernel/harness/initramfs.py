@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The root file system a guest boots into, as an uncompressed cpio archive.
+
+busybox, dmsetup, lvm, the kernel's modules, and guest/.  The kernel unpacks
+archives that follow one another, so the script of a boot is an archive of
+its own behind the common one.
+"""
+
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+from .packages import find_program
+
+GUEST = Path(__file__).parent / "guest"
+PROGRAMS = ("dmsetup", "lvm")
+
+
+class Archive:
+    """A cpio archive in the one format the kernel reads (newc)."""
+
+    def __init__(self):
+        self._parts = []
+        self._directories = {""}
+        self._inode = 0
+
+    def _entry(self, name, mode, data):
+        self._inode += 1
+        path = name.encode() + b"\0"
+        fields = (self._inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0,
+                  len(path), 0)
+        head = b"070701" + b"".join(b"%08X" % f for f in fields) + path
+        for part in (head, data):
+            self._parts.append(part + bytes(-len(part) % 4))
+
+    def directory(self, name):
+        name = name.strip("/")
+        if name not in self._directories:
+            self.directory(os.path.dirname(name))
+            self._directories.add(name)
+            self._entry(name, stat.S_IFDIR | 0o755, b"")
+
+    def file(self, name, data, mode=0o755):
+        name = name.strip("/")
+        self.directory(os.path.dirname(name))
+        self._entry(name, stat.S_IFREG | mode, data)
+
+    def link(self, name, to):
+        name = name.strip("/")
+        self.directory(os.path.dirname(name))
+        self._entry(name, stat.S_IFLNK | 0o777, to.encode())
+
+    def finish(self):
+        self._entry("TRAILER!!!", 0, b"")
+        # The next archive must start at a multiple of 4; 512 is custom.
+        data = b"".join(self._parts)
+        return data + bytes(-len(data) % 512)
+
+
+def _libraries(program):
+    """The shared libraries of a program, as paths that its loader uses."""
+    text = subprocess.run(["ldd", program], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    return re.findall(r"(/\S+) \(0x", text)
+
+
+def build(kernel):
+    """The archive that all boots of a kernel have in common."""
+    archive = Archive()
+    for directory in ("proc", "sys", "dev", "tmp", "run", "etc", "mnt"):
+        archive.directory(directory)
+    busybox = find_program("busybox")
+    archive.file("bin/busybox", Path(busybox).read_bytes())
+    applets = subprocess.run([busybox, "--list"], check=True, text=True,
+                             stdout=subprocess.PIPE).stdout.split()
+    for applet in applets:
+        if applet != "busybox":
+            archive.link(f"bin/{applet}", "busybox")
+    libraries = set()
+    for name in PROGRAMS:
+        program = find_program(name)
+        archive.file(f"sbin/{name}", Path(program).read_bytes())
+        libraries.update(_libraries(program))
+    for name in ("vgs", "pvs", "vgscan"):
+        archive.link(f"sbin/{name}", "lvm")
+    for library in sorted(libraries):
+        archive.file(library, Path(library).read_bytes())
+    for module in kernel.modules:
+        archive.file(f"modules/{module.name}", module.read_bytes(), 0o644)
+    archive.file("init", (GUEST / "init").read_bytes())
+    archive.file("lib.sh", (GUEST / "lib.sh").read_bytes(), 0o644)
+    return archive.finish()
+
+
+def of_script(script):
+    """The archive that adds the script of one boot."""
+    archive = Archive()
+    archive.file("script", script.encode(), 0o644)
+    return archive.finish()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The power goes at a random moment, under continuous writes.
+
+After each cut the metadata must be sound, or repaired; and no block that
+the origin holds a newer write of may be missing from the list.  What
+reached the origin is read from the origin itself.  The same disks then boot
+again, so that each cut meets the metadata of the ones before.
+"""
+
+import random
+
+import pytest
+
+from harness.origin import newest_stamps
+from workload import assert_complete, random_writes
+
+NR_BLOCKS = 512
+
+# The metadata device fails for as long as it is down; the origin, where it
+# shares the fate, goes first, so that it never knows more than the metadata.
+FLAKEY = """
+flakey() {{
+    dmsetup create "$1" --table \
+        "0 $(sectors $2) flakey $2 0 {up} {down} 1 {feature}"
+}}
+"""
+ALL_DROP = FLAKEY.format(up=4, down=600, feature="drop_writes") + """
+flakey flakey-origin $ORIGIN
+sleep 1.5
+flakey flakey-metadata $METADATA
+ORIGIN=/dev/mapper/flakey-origin
+METADATA=/dev/mapper/flakey-metadata
+"""
+METADATA_FAILS = FLAKEY.format(up=3, down=600, feature="error_writes") + """
+flakey flakey-metadata $METADATA
+METADATA=/dev/mapper/flakey-metadata
+"""
+METADATA_DROPS = FLAKEY.format(up=2, down=1, feature="drop_writes") + """
+flakey flakey-metadata $METADATA
+METADATA=/dev/mapper/flakey-metadata
+"""
+
+
+def continuous_writes(rng):
+    """More than a guest gets done before its power goes."""
+    script = "activate\n"
+    for _ in range(60):
+        script += "".join(f"{line} || true\n" for line
+                          in random_writes(rng, NR_BLOCKS, rng.randint(1, 9),
+                                           longest=24).splitlines())
+        script += rng.choice(["checkpoint || true\n", "checkpoint || true\n",
+                              "dmsetup suspend era\ndmsetup resume era\n"
+                              "see_era || true\n"])
+    return script
+
+
+def cut_power(machine, rng, setup=""):
+    """One boot that ends in a power cut."""
+    guest = machine.start(setup + continuous_writes(rng))
+    assert guest.wait_for_event("era", 60), guest.tail()
+    guest.wait(rng.uniform(0.2, 6))
+    assert guest.running(), guest.tail()
+    guest.power_cut()
+    machine.ended(guest)
+
+
+def assert_nothing_lost(tools, machine):
+    """Whatever the origin holds of an era is in that era's list."""
+    stamps = newest_stamps(machine.origin, machine.block_size)
+    for era in machine.history.eras:
+        listed = tools.written_since(machine.metadata, era)
+        reached = {b for b, (_, then) in stamps.items() if then >= era}
+        assert not reached - listed, (
+            f"since era {era}: missing {sorted(reached - listed)[:9]}")
+
+
+def make_sound(tools, machine):
+    """As an operator would: check, and repair what is not sound."""
+    if tools.is_sound(machine.metadata):
+        return True
+    tools.repair_in_place(machine.metadata)
+    tools.check(machine.metadata)
+    return False
+
+
+@pytest.mark.parametrize("cuts", [
+    pytest.param(3, marks=pytest.mark.ci), 20])
+def test_power_cuts_under_continuous_writes(boot, tools, seen, save_image,
+                                            cuts):
+    machine = boot()
+    rng = random.Random(cuts)
+    for cut in range(cuts):
+        cut_power(machine, rng)
+        save_image(f"power_cut_{cuts}_{cut}", machine, "unclean",
+                   f"power cut number {cut} under continuous writes",
+                   NR_BLOCKS)
+        tools.check(machine.metadata)
+        assert_nothing_lost(tools, machine)
+        # Exact but for writes that were under way.
+        assert assert_complete(tools, machine, NR_BLOCKS) == 0
+        if cut % 3 == 2:
+            tools.repair_in_place(machine.metadata)
+            assert_nothing_lost(tools, machine)
+            assert assert_complete(tools, machine, NR_BLOCKS) == 0
+    seen(f"{cuts} cuts: all sound without repair, nothing lost, nothing "
+         "too many; every third repaired in place, the same")
+
+
+@pytest.mark.parametrize("setup", [
+    pytest.param(ALL_DROP, id="everything-drops-writes"),
+    pytest.param(METADATA_FAILS, id="metadata-fails-writes"),
+    pytest.param(METADATA_DROPS, id="metadata-drops-writes"),
+])
+def test_power_cuts_on_a_flakey_disk(boot, tools, seen, save_image, setup,
+                                     request):
+    machine = boot()
+    rng = random.Random(setup)
+    shape = request.node.callspec.id.split("-", 1)[1]
+    repaired = 0
+    for cut in range(6):
+        cut_power(machine, rng, setup)
+        save_image(f"flakey_{shape}_{cut}", machine, "damaged",
+                   f"power cut number {cut}, {shape}", NR_BLOCKS)
+        repaired += not make_sound(tools, machine)
+        assert_nothing_lost(tools, machine)
+    seen(f"6 cuts, {repaired} repaired, nothing lost")

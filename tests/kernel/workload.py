@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What guests are told to write, and what must be true of it afterwards."""
+
+SECTOR = 512
+MIB = 1 << 20
+
+
+def random_writes(rng, nr_blocks, count, longest=40):
+    """Lines of a script: count writes of random runs of blocks."""
+    lines = []
+    for _ in range(count):
+        begin = rng.randrange(nr_blocks)
+        length = min(rng.randint(1, longest), nr_blocks - begin)
+        lines.append(f"write {begin} {length}")
+    return "\n".join(lines) + "\n"
+
+
+def eras_of_writes(rng, nr_blocks, eras, count=4, longest=40):
+    """The same over many eras: writes, checkpoint, writes, checkpoint..."""
+    return "checkpoint\n".join(random_writes(rng, nr_blocks, count, longest)
+                               for _ in range(eras))
+
+
+def _on_device(blocks, nr_blocks):
+    """An origin that shrank has lost the blocks past its end."""
+    return {b for b in blocks if b < nr_blocks}
+
+
+def assert_exact(tools, machine, nr_blocks):
+    """Sound, and the list since each era seen is exactly what was written."""
+    tools.check(machine.metadata)
+    history = machine.history
+    for era in [*history.eras, history.eras[-1] + 1]:
+        listed = tools.written_since(machine.metadata, era)
+        written = _on_device(history.written_since(era), nr_blocks)
+        assert listed == written, (
+            f"since era {era}: missing {sorted(written - listed)[:9]}, "
+            f"too many {sorted(listed - written)[:9]}")
+
+
+def assert_snapshot_exact(tools, machine):
+    """The list from the metadata snapshot is what was written before it."""
+    for era in machine.history.eras:
+        listed = tools.written_since(machine.metadata, era, snapshot=True)
+        written = machine.history.written_before_snapshot_since(era)
+        assert listed == written, f"since era {era}, from the snapshot"
+
+
+def assert_complete(tools, machine, nr_blocks, metadata=None):
+    """Sound, and no list misses a write.
+
+    Returns how many data blocks the worst list names beyond the writes.
+    """
+    metadata = metadata or machine.metadata
+    tools.check(metadata)
+    history, worst = machine.history, 0
+    for era in history.eras:
+        listed = tools.written_since(metadata, era)
+        written = _on_device(history.written_since(era), nr_blocks)
+        assert not written - listed, (
+            f"since era {era}: missing {sorted(written - listed)[:9]}")
+        begun = _on_device(history.begun_since(era), nr_blocks)
+        worst = max(worst, len(listed - begun))
+    return worst
