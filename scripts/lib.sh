@@ -47,7 +47,8 @@ need_packages() {
 	say "Installing ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -qq update
-	apt-get -qq -y --no-install-recommends install "${missing[@]}" \
+	apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 \
+		install "${missing[@]}" \
 		</dev/null >/dev/null
 }
 

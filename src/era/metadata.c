@@ -73,6 +73,7 @@ static int load_leaf(void *arg, struct walk *walk,
 		struct era_writeset *ws;
 
 		if (era > last_archived(md)) {
+			walk->nr_foreign++;
 			walk_fault(walk, where, all,
 				   "the tree holds a writeset of era %" PRIu64
 				   ", the current era is %" PRIu32 "%s",

@@ -34,11 +34,9 @@ static int count_raised(void *arg, enum era_class class, uint32_t begin,
 }
 
 /* Writesets of eras that the superblock has never heard of. */
-static void compare_names(struct era_newer *newer,
-			  const struct era_metadata *md,
+static void compare_names(struct era_newer *newer, uint32_t current,
 			  const struct era_orphans *orphans)
 {
-	uint32_t current = md->sb.geometry.current_era;
 
 	for (size_t i = 0; i < orphans->nr_writesets; i++) {
 		uint32_t era = orphans->writesets[i].era;
@@ -53,19 +51,39 @@ static void compare_names(struct era_newer *newer,
 	}
 }
 
+static int add_reachable(const struct era_metadata *md,
+			 struct era_layer **layers, size_t *nr)
+{
+	struct era_layer *more = NULL;
+	size_t nr_more = 0;
+	int r = era_metadata_layers(md, ERA_REACHABLE, &more, &nr_more);
+
+	for (size_t i = 0; i < nr_more && !r; i++)
+		r = era_layers_add(layers, nr, &more[i]);
+	free(more);
+	return r;
+}
+
 int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
+		      const struct era_metadata *second,
 		      const struct era_orphans *orphans)
 {
+	uint32_t current = md->sb.geometry.current_era;
 	struct era_fold fold = { .device = md->device,
 				 .nr_blocks = md->sb.geometry.nr_blocks,
 				 .window = ignore_window,
 				 .raised = count_raised,
 				 .arg = newer };
-	struct era_layer *layers;
+	struct era_layer *layers = NULL;
 	int r;
 
 	*newer = (struct era_newer){ .found = false };
-	r = era_metadata_layers(md, ERA_REACHABLE, &layers, &fold.nr_layers);
+	r = add_reachable(md, &layers, &fold.nr_layers);
+	if (!r && second) {
+		r = add_reachable(second, &layers, &fold.nr_layers);
+		if (current < second->sb.geometry.current_era)
+			current = second->sb.geometry.current_era;
+	}
 	if (!r)
 		r = era_orphans_layers(orphans, &layers, &fold.nr_layers);
 	fold.layers = layers;
@@ -77,7 +95,7 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 		newer->fork_era = fold.lowest_raise;
 	}
 	if (!r)
-		compare_names(newer, md, orphans);
+		compare_names(newer, current, orphans);
 	return r;
 }
 
@@ -93,7 +111,7 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		r = era_orphans_init(&orphans, &scan, reachable,
 				     md->sb.geometry.nr_blocks, false);
 	if (!r)
-		r = era_newer_compare(newer, md, &orphans);
+		r = era_newer_compare(newer, md, NULL, &orphans);
 	era_orphans_release(&orphans);
 	era_scan_release(&scan);
 	if (!r && newer->found)

@@ -16,11 +16,12 @@ struct era_newer {
 };
 
 /*
- * Compares orphans with md; what is lost of md counts as written as late as
- * it can have been, so damage alone is no newer history.
- * Returns 0 or -ENOMEM.
+ * Compares orphans with md, and with a second state (or NULL) that is known,
+ * too; what is lost of them counts as written as late as it can have been, so
+ * damage alone is no newer history. Returns 0 or -ENOMEM.
  */
 int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
+		      const struct era_metadata *second,
 		      const struct era_orphans *orphans);
 
 /*

@@ -26,7 +26,8 @@ struct state {
 
 struct rebuilding {
 	const struct era_scan *scan;
-	struct era_rebuilt *rebuilt;
+	struct era_geometry geometry;
+	uint64_t nr_witnesses;
 	struct state *states;
 	size_t nr_states, max_states;
 	uint8_t *refs; /* pointers found to each block, of one state */
@@ -192,7 +193,7 @@ static bool same_roots(const struct state *a, const struct state *b)
 
 static int add_state(struct rebuilding *rb, const struct state *state)
 {
-	rb->rebuilt->nr_proven++;
+	rb->nr_witnesses++;
 	for (size_t i = 0; i < rb->nr_states; i++)
 		if (same_roots(&rb->states[i], state))
 			return 0;
@@ -305,7 +306,7 @@ static void state_superblock(const struct rebuilding *rb,
 {
 	uint32_t nr_blocks;
 
-	*sb = rb->rebuilt->sb;
+	*sb = (struct era_superblock){ .geometry = rb->geometry };
 	nr_blocks = (uint32_t)array_length(rb->scan, state->era_array);
 	sb->geometry.nr_blocks = nr_blocks;
 	sb->writeset_tree_root = state->writeset_tree;
@@ -329,7 +330,7 @@ static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
 		      struct total *total)
 {
 	struct era_superblock archived = *sb;
-	struct era_metadata md;
+	struct era_metadata md = { .nr_writesets = 0 };
 	struct walk walk;
 	int r = walk_init(&walk, rb->scan->device, NULL, NULL);
 
@@ -356,7 +357,7 @@ static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
 static int weigh_state(const struct rebuilding *rb, struct era_superblock *sb,
 		       uint64_t *sum)
 {
-	struct era_metadata md;
+	struct era_metadata md = { .nr_writesets = 0 };
 	struct total total;
 	struct walk walk;
 	int r = date_state(rb, sb, &total);
@@ -396,40 +397,69 @@ static int add_open(struct era_rebuilt *rebuilt,
 	return 0;
 }
 
-/* Picks the last of the proven states; the others' open writesets are kept. */
-static int pick_last(struct rebuilding *rb)
+/* Loads and dates every state; those that do not hold up are dropped. */
+static int prove_states(struct rebuilding *rb, struct era_proven **proven,
+			size_t *nr)
 {
-	struct era_superblock best = { .location = 0 };
-	uint64_t best_sum = 0;
-	bool have = false;
 	int r = 0;
 
-	for (size_t i = 0; i < rb->nr_states; i++) {
-		struct era_superblock sb;
-		uint64_t sum;
+	*nr = 0;
+	*proven = calloc(rb->nr_states ? rb->nr_states : 1, sizeof(**proven));
+	if (!*proven)
+		return -ENOMEM;
+	for (size_t i = 0; i < rb->nr_states && r != -ENOMEM; i++) {
+		struct era_proven *p = &(*proven)[*nr];
 
-		state_superblock(rb, &rb->states[i], &sb);
-		r = weigh_state(rb, &sb, &sum);
-		if (r == -ENOMEM)
-			return r;
-		if (r)
-			continue;
-		r = sb.writeset_root ? add_open(rb->rebuilt, &sb) : 0;
-		if (r)
-			return r;
-		/* a tie is an archiving without writes: the later era wins */
-		if (!have || sum > best_sum ||
-		    (sum == best_sum && sb.geometry.current_era >
-						best.geometry.current_era)) {
-			best = sb;
-			best_sum = sum;
-			have = true;
-		}
+		state_superblock(rb, &rb->states[i], &p->sb);
+		r = weigh_state(rb, &p->sb, &p->sum);
+		*nr += !r;
 	}
-	rb->rebuilt->proven = have;
-	if (have)
-		rb->rebuilt->sb = best;
-	return 0;
+	return r == -ENOMEM ? r : 0;
+}
+
+int era_find_proven(const struct era_scan *scan,
+		    const struct era_geometry *geometry,
+		    struct era_proven **states, size_t *nr,
+		    uint64_t *nr_witnesses)
+{
+	struct rebuilding rb = { .scan = scan, .geometry = *geometry };
+	int r;
+
+	*states = NULL;
+	*nr = 0;
+	rb.refs = malloc((size_t)scan->nr_blocks + 1);
+	r = rb.refs ? era_scan_each(scan, ROLE_INDEX, NULL, try_index, &rb) :
+		      -ENOMEM;
+	if (!r)
+		r = prove_states(&rb, states, nr);
+	*nr_witnesses = rb.nr_witnesses;
+	free(rb.refs);
+	free(rb.states);
+	return r;
+}
+
+/* Picks the last of the proven states; the others' open writesets are kept. */
+static int pick_last(struct era_rebuilt *rebuilt,
+		     const struct era_proven *states, size_t nr)
+{
+	const struct era_proven *best = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < nr && !r; i++) {
+		const struct era_proven *p = &states[i];
+
+		if (p->sb.writeset_root)
+			r = add_open(rebuilt, &p->sb);
+		/* a tie is an archiving without writes: the later era wins */
+		if (!best || p->sum > best->sum ||
+		    (p->sum == best->sum && p->sb.geometry.current_era >
+						    best->sb.geometry.current_era))
+			best = p;
+	}
+	rebuilt->proven = best;
+	if (best)
+		rebuilt->sb = best->sb;
+	return r;
 }
 
 /* Geometry from a superblock copy that a metadata snapshot has left. */
@@ -503,7 +533,8 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 			   const struct era_orphans *orphans,
 			   const struct era_geometry *geometry)
 {
-	struct rebuilding rb = { .scan = scan, .rebuilt = rebuilt };
+	struct era_proven *states = NULL;
+	size_t nr = 0;
 	int r;
 
 	*rebuilt = (struct era_rebuilt){ .proven = false };
@@ -511,17 +542,14 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 	/* the copy is a snapshot's: of its eras nothing is known */
 	rebuilt->sb.geometry.current_era = 0;
 	rebuilt->sb.location = ERA_SUPERBLOCK_LOCATION;
-	rb.refs = malloc((size_t)scan->nr_blocks + 1);
-	if (!r)
-		r = rb.refs ? 0 : -ENOMEM;
 	if (!r && is_alone(scan))
-		r = era_scan_each(scan, ROLE_INDEX, NULL, try_index, &rb);
+		r = era_find_proven(scan, &rebuilt->sb.geometry, &states, &nr,
+				    &rebuilt->nr_proven);
 	if (!r)
-		r = pick_last(&rb);
+		r = pick_last(rebuilt, states, nr);
 	if (!r)
 		apply_geometry(rebuilt, orphans, geometry);
-	free(rb.refs);
-	free(rb.states);
+	free(states);
 	return r;
 }
 

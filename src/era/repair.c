@@ -18,6 +18,45 @@ static bool keeps_snapshot(const struct era_salvage *s)
 	return s->has_snapshot && !s->options.drop_snapshot;
 }
 
+/* Blocks that the writesets of md take once they are written anew. */
+static uint64_t nr_writeset_blocks(const struct era_metadata *md)
+{
+	uint64_t nr = btree_build_nr_nodes(md->nr_writesets, 12);
+
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		nr += array_build_nr_blocks(md->writesets[i].words.nr_values,
+					    8);
+	return nr;
+}
+
+/*
+ * What a snapshot shares with the live trees is written twice, so that it may
+ * not fit side by side on a device that was full. Folded writesets take no
+ * room at all; after that the snapshot has to go.
+ */
+static void make_fit(struct era_salvage *s, const struct era_device *target,
+		     struct era_report *report)
+{
+	uint64_t live = era_size_minimum(s->geometry.nr_blocks,
+					 target->nr_blocks);
+	uint64_t sets = s->exact ? nr_writeset_blocks(&s->md) : 0;
+	uint64_t snapshot = 0;
+
+	if (target->growable)
+		return;
+	if (keeps_snapshot(s))
+		snapshot = 1 + nr_writeset_blocks(&s->snapshot) +
+			   array_build_nr_blocks(
+				   s->snapshot.sb.geometry.nr_blocks, 4);
+	if (live + sets + snapshot > target->nr_blocks)
+		s->options.logical = true;
+	if (!snapshot || live + snapshot <= target->nr_blocks)
+		return;
+	s->options.drop_snapshot = true;
+	era_report(report, ERA_ASSUMED, NULL, ERA_NO_DATA,
+		   "the metadata snapshot does not fit beside the live metadata and is dropped");
+}
+
 int era_repair_to(struct era_salvage *s, struct era_device *target,
 		  const struct era_repair_told *told,
 		  struct era_report *report)
@@ -25,6 +64,7 @@ int era_repair_to(struct era_salvage *s, struct era_device *target,
 	struct era_builder builder;
 	int r = era_builder_init(&builder, target, report);
 
+	make_fit(s, target, report);
 	if (!r && keeps_snapshot(s)) {
 		r = era_read(&s->snapshot, &builder.visitor);
 		if (!r)

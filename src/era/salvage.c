@@ -38,30 +38,56 @@ static void soften_init(struct softened *s, struct era_report *to)
 	s->report.arg = s;
 }
 
-/* Reads every array block of a map; counts those that are lost. */
+/* Those of the window's blocks that are lost though their checksum is right. */
+static uint64_t count_foreign(const struct era_salvage *s,
+			      const struct array_map *map,
+			      const struct array_window *window)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = array_map_find(map, window->first);
+	     i < map->nr_slots &&
+	     map->slots[i].index - window->first < window->nr;
+	     i++)
+		nr += !window->values[map->slots[i].index - window->first] &&
+		      era_scan_role(&s->scan, map->slots[i].block) >
+			      ROLE_UNKNOWN;
+	return nr;
+}
+
+/*
+ * Reads every array block of a map; counts those that are lost, and those of
+ * them that hold something else by now (nr_foreign may be NULL).
+ */
 static int read_through(struct era_salvage *s, const struct array_map *map,
-			struct era_report *report, uint64_t *nr_lost)
+			struct era_report *report, uint64_t *nr_lost,
+			uint64_t *nr_foreign)
 {
 	uint32_t nr_blocks = array_map_nr_blocks(map);
 	struct array_window window;
 	int r = array_window_init(&window, WINDOW_BLOCKS);
 
 	for (uint32_t first = 0; first < nr_blocks && !r;
-	     first += WINDOW_BLOCKS)
+	     first += WINDOW_BLOCKS) {
 		r = array_window_read(&window, s->device, map, first,
 				      WINDOW_BLOCKS, report, nr_lost);
+		if (!r && nr_foreign)
+			*nr_foreign += count_foreign(s, map, &window);
+	}
 	array_window_release(&window);
 	return r;
 }
 
 static int read_all_through(struct era_salvage *s,
 			    const struct era_metadata *md,
-			    struct era_report *report, uint64_t *nr_lost)
+			    struct era_report *report, uint64_t *nr_lost,
+			    uint64_t *nr_foreign)
 {
-	int r = read_through(s, &md->eras, report, nr_lost);
+	int r = read_through(s, &md->eras, report, nr_lost, nr_foreign);
 
 	for (size_t i = 0; i < md->nr_writesets && !r; i++)
-		r = read_through(s, &md->writesets[i].words, report, nr_lost);
+		r = read_through(s, &md->writesets[i].words, report, nr_lost,
+				 nr_foreign);
 	return r;
 }
 
@@ -69,12 +95,14 @@ static int read_all_through(struct era_salvage *s,
 static int load_live(struct era_salvage *s, struct walk *walk,
 		     const struct era_superblock *sb)
 {
-	uint64_t nr_lost = 0;
+	uint64_t nr_lost = 0, nr_foreign = 0;
 	int r = era_metadata_load(&s->md, walk, sb, false);
 
 	if (!r)
-		r = read_all_through(s, &s->md, walk->report, &nr_lost);
+		r = read_all_through(s, &s->md, walk->report, &nr_lost,
+				     &nr_foreign);
 	s->nr_faults = walk->nr_faults + nr_lost;
+	s->nr_foreign = walk->nr_foreign + nr_foreign;
 	block_set_merge(&s->reachable, &walk->seen);
 	block_set_add(&s->reachable, ERA_SUPERBLOCK_LOCATION);
 	return r;
@@ -105,7 +133,8 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	}
 	r = era_metadata_load(&s->snapshot, walk, &copy, true);
 	if (!r)
-		r = read_all_through(s, &s->snapshot, NULL, &nr_lost);
+		r = read_all_through(s, &s->snapshot, NULL, &nr_lost,
+				     NULL);
 	block_set_merge(&s->reachable, &walk->seen);
 	s->has_snapshot = !walk->nr_faults && !nr_lost;
 	s->lost_snapshot = !s->has_snapshot;
@@ -140,10 +169,12 @@ static int collect_orphans(struct era_salvage *s, bool disputed)
 static int attach(struct era_salvage *s, struct walk *walk)
 {
 	struct era_witness witness;
-	uint64_t nr_lost = 0;
 	int r = era_witness_load(&witness, &s->scan,
 				 s->md.sb.space_map.bitmap_root);
 
+	if (r == -EUCLEAN)
+		r = era_witness_find(&witness, &s->scan, &s->md.sb.space_map,
+				     &s->reachable);
 	if (r)
 		return r == -ENOMEM ? r : 0;
 	walk_next_pass(walk);
@@ -152,9 +183,6 @@ static int attach(struct era_salvage *s, struct walk *walk)
 	r = era_witness_attach(&witness, &s->md, walk, &s->orphans,
 			       &s->reachable, &s->nr_attached);
 	era_witness_release(&witness);
-	/* some of what was attached may be damaged itself */
-	if (!r && s->nr_attached)
-		r = read_all_through(s, &s->md, NULL, &nr_lost);
 	return r;
 }
 
@@ -343,67 +371,212 @@ static int is_fork_era_shared(struct era_salvage *s, bool *shared)
 }
 
 /*
- * A forked history: what is reachable and later than the fork was written by
- * the newer instance, after everything that the orphans know of.
+ * The other instance's last state, as far as the space map of its last commit
+ * proves it: a table is replaced only after its suspend has archived the open
+ * writeset, so that state has none, and what all orphans know is in it or in
+ * what is reachable. Without such proof some of it may be overwritten.
  */
-static int redate(struct era_salvage *s)
+static int load_other(struct era_salvage *s, const struct era_superblock *sb,
+		      bool *whole)
 {
-	uint32_t current = s->md.sb.geometry.current_era;
-	uint32_t newest = current > s->newer.greatest_era ?
-				  current :
-				  s->newer.greatest_era;
-	bool shared;
-	int r;
+	struct era_newer left;
+	struct walk walk;
+	int r = walk_init(&walk, s->device, NULL, NULL);
 
-	if (newest < s->orphans.greatest_era)
-		newest = s->orphans.greatest_era;
-	newest++;
-	r = is_fork_era_shared(s, &shared);
-	if (r)
-		return r;
-	for (size_t i = 0; i < s->nr_layers; i++) {
-		s->layers[i].redate_from = s->newer.fork_era + shared;
-		s->layers[i].redate_to = newest;
+	*whole = false;
+	if (!r)
+		r = era_metadata_load(&s->other, &walk, sb, false);
+	if (!r && !walk.nr_faults) {
+		r = era_newer_compare(&left, &s->md, &s->other, &s->orphans);
+		*whole = !r && !left.found;
 	}
-	s->geometry.current_era = newest;
-	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
-		   "a newer history was found: it reaches era %" PRIu32
-		   " and dates %" PRIu64
-		   " blocks later; what was written in era %" PRIu32
-		   " and later by the table loaded too early counts as written in era %" PRIu32,
-		   s->newer.greatest_era, s->newer.nr_data_blocks,
-		   s->newer.fork_era + shared, newest);
+	walk_release(&walk);
+	if (!*whole)
+		era_metadata_release(&s->other);
+	return r;
+}
+
+static int find_other(struct era_salvage *s)
+{
+	struct era_proven *states;
+	uint64_t nr_witnesses;
+	size_t nr;
+	int r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
+				&nr_witnesses);
+
+	for (size_t i = 0; i < nr && !r && !s->other_is_whole; i++)
+		if (!states[i].sb.writeset_root)
+			r = load_other(s, &states[i].sb, &s->other_is_whole);
+	free(states);
+	return r;
+}
+
+/*
+ * A slot of the reachable trees that the other instance has used again for
+ * something of its own: what is there now is the other's.
+ */
+static void drop_reused(struct array_map *map, const uint32_t *owner,
+			uint32_t tag)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < map->nr_slots; i++) {
+		uint32_t mine = tag + map->slots[i].index + 1;
+		uint32_t theirs = owner[map->slots[i].block];
+
+		if (!theirs || theirs == mine)
+			map->slots[kept++] = map->slots[i];
+	}
+	map->nr_slots = kept;
+}
+
+#define BITSET_TAG UINT32_C(0x80000000)
+
+static void claim_slots(const struct array_map *map, uint32_t *owner,
+			uint32_t tag)
+{
+	for (size_t i = 0; i < map->nr_slots; i++)
+		owner[map->slots[i].block] = tag + map->slots[i].index + 1;
+}
+
+static int drop_all_reused(struct era_salvage *s)
+{
+	uint32_t *owner = calloc((size_t)s->scan.nr_blocks + 1,
+				 sizeof(*owner));
+
+	if (!owner)
+		return -ENOMEM;
+	claim_slots(&s->other.eras, owner, 0);
+	for (size_t i = 0; i < s->other.nr_writesets; i++)
+		claim_slots(&s->other.writesets[i].words, owner, BITSET_TAG);
+	drop_reused(&s->md.eras, owner, 0);
+	for (size_t i = 0; i < s->md.nr_writesets; i++)
+		drop_reused(&s->md.writesets[i].words, owner, BITSET_TAG);
+	free(owner);
+	return 0;
+}
+
+static int note_greatest(void *arg, uint32_t first, const uint32_t *eras,
+			 size_t nr)
+{
+	uint32_t *greatest = arg;
+
+	(void)first;
+	for (size_t i = 0; i < nr; i++)
+		*greatest = *greatest < eras[i] ? eras[i] : *greatest;
 	return 0;
 }
 
 /*
- * The orphans' own holes. Where the newer history is only partly left, a
- * writeset of it that cannot be read marks all of what it could have marked.
+ * The era that what was written after the fork counts as, and the device's
+ * new current one: later than all that either instance has seen.
  */
-static int add_lost_orphans(struct era_salvage *s)
+static int newest_era(const struct era_salvage *s, uint32_t *newest)
 {
-	int r = 0;
+	uint32_t greatest = s->options.geometry.current_era;
+	struct era_fold fold = { .device = s->device,
+				 .nr_blocks = s->geometry.nr_blocks,
+				 .layers = s->layers,
+				 .nr_layers = s->nr_layers,
+				 .window = note_greatest,
+				 .arg = &greatest };
+	int r;
 
-	for (size_t i = 0; i < s->orphans.nr_writesets && !r; i++) {
-		const struct orphan_writeset *ws = &s->orphans.writesets[i];
-		struct era_layer layer = { .class = ERA_ASSUMPTION,
-					   .era = ws->era,
-					   .map = &ws->words,
-					   .lost_era = ws->era,
-					   .lost_class = ERA_ASSUMPTION,
-					   .data = { 0, ws->nr_bits } };
-
-		if (ws->whole || ws->era <= s->md.sb.geometry.current_era)
-			continue;
-		r = era_layers_add(&s->layers, &s->nr_layers, &layer);
-		era_report(s->report, ERA_ASSUMED, NULL,
-			   array_map_data(&ws->words, 0,
-					  array_map_nr_blocks(&ws->words)),
-			   "writeset %" PRIu32
-			   " of the newer history is overwritten: what it lacks counts as written in era %" PRIu32,
-			   ws->era, ws->era);
-	}
+	if (greatest < s->md.sb.geometry.current_era)
+		greatest = s->md.sb.geometry.current_era;
+	if (greatest < s->orphans.greatest_era)
+		greatest = s->orphans.greatest_era;
+	if (s->other_is_whole && greatest < s->other.sb.geometry.current_era)
+		greatest = s->other.sb.geometry.current_era;
+	for (size_t i = 0; i < s->md.nr_writesets; i++)
+		if (greatest < s->md.writesets[i].era)
+			greatest = s->md.writesets[i].era;
+	r = era_fold(&fold);
+	*newest = greatest < UINT32_MAX ? greatest + 1 : greatest;
 	return r;
+}
+
+/*
+ * A forked history: what is reachable and later than the fork was written by
+ * the newer instance, after everything that the orphans know of. The first
+ * nr_reachable layers are the reachable ones.
+ */
+static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t newest)
+{
+	bool shared = false;
+	int r = is_fork_era_shared(s, &shared);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < nr_reachable; i++) {
+		s->layers[i].redate_from = s->newer.fork_era + shared;
+		s->layers[i].redate_to = newest;
+		/* what was used again held no more than the other has */
+		if (s->nr_faults == s->nr_foreign)
+			s->layers[i].lost_era = 0;
+	}
+	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+		   "a table was loaded too early; what the other one recorded is whole: it reaches era %" PRIu32
+		   " and dates %" PRIu64
+		   " blocks later; what the early one recorded, from era %" PRIu32
+		   " on, counts as written in era %" PRIu32,
+		   s->other.sb.geometry.current_era, s->newer.nr_data_blocks,
+		   s->newer.fork_era + shared, newest);
+	return 0;
+}
+
+/* The other's history is not wholly left: every block may be in what is not. */
+static int assume_all(struct era_salvage *s, uint32_t newest)
+{
+	struct era_layer layer = { .class = ERA_ASSUMPTION, .era = newest };
+
+	era_report(s->report, ERA_ASSUMED, NULL,
+		   ((struct era_data_range){ 0, s->geometry.nr_blocks }),
+		   "a table was loaded too early, and of what the other one recorded an unknown part is overwritten: every data block counts as written in era %" PRIu32,
+		   newest);
+	return era_layers_add(&s->layers, &s->nr_layers, &layer);
+}
+
+/* What the other's last state says, orphan or not. */
+static int add_other(struct era_salvage *s)
+{
+	struct era_layer *more;
+	size_t nr_more;
+	int r = era_metadata_layers(&s->other, ERA_ASSUMPTION, &more,
+				    &nr_more);
+
+	for (size_t i = 0; i < nr_more && !r; i++) {
+		more[i].class = ERA_ORPHAN;
+		r = era_layers_add(&s->layers, &s->nr_layers, &more[i]);
+	}
+	free(more);
+	return r;
+}
+
+static int plan_fork(struct era_salvage *s)
+{
+	size_t nr_reachable;
+	uint32_t newest;
+	int r = collect_orphans(s, true);
+
+	if (!r && s->other_is_whole)
+		r = drop_all_reused(s);
+	if (!r)
+		r = era_metadata_layers(&s->md, ERA_ASSUMPTION, &s->layers,
+					&s->nr_layers);
+	nr_reachable = s->nr_layers;
+	if (!r && s->other_is_whole)
+		r = add_other(s);
+	if (!r)
+		r = era_orphans_layers(&s->orphans, &s->layers,
+				       &s->nr_layers);
+	if (!r)
+		r = newest_era(s, &newest);
+	if (r)
+		return r;
+	s->geometry.current_era = newest;
+	return s->other_is_whole ? redate(s, nr_reachable, newest) :
+				   assume_all(s, newest);
 }
 
 static int add_open_orphans(struct era_salvage *s);
@@ -468,7 +641,8 @@ static void report_holes(struct era_salvage *s)
 			   "an unknown number of writesets is lost: every data block counts as written in era %" PRIu32,
 			   era_metadata_last_archived(md));
 	nr_lost = 0;
-	if (!read_through(s, &md->eras, NULL, &nr_lost) && nr_lost)
+	if (!s->older_fills &&
+	    !read_through(s, &md->eras, NULL, &nr_lost, NULL) && nr_lost)
 		era_report(s->report, ERA_ASSUMED, NULL, ERA_NO_DATA,
 			   "%" PRIu64
 			   " blocks of the era array are lost: their data blocks count as written in era %" PRIu32,
@@ -478,7 +652,7 @@ static void report_holes(struct era_salvage *s)
 
 		nr_lost = 0;
 		if (!ws->partial &&
-		    !read_through(s, &ws->words, NULL, &nr_lost) && nr_lost)
+		    !read_through(s, &ws->words, NULL, &nr_lost, NULL) && nr_lost)
 			era_report(s->report, ERA_ASSUMED, NULL, ERA_NO_DATA,
 				   "%" PRIu64
 				   " blocks of writeset %" PRIu32
@@ -487,24 +661,131 @@ static void report_holes(struct era_salvage *s)
 	}
 }
 
-static int plan_orphans(struct era_salvage *s)
+/* --- holes that an older state fills ---------------------------------------- */
+
+/* Counts how many btree leaves file each bitset block. */
+static int count_claim(void *arg, uint64_t block, const uint8_t *node)
+{
+	uint8_t *claims = ((void **)arg)[0];
+	const struct era_scan *scan = ((void **)arg)[1];
+
+	(void)block;
+	for (uint32_t i = 0; i < node_nr_entries(node); i++) {
+		uint64_t child = get_le64(node_value(node, i, 8));
+
+		if (child < scan->nr_blocks && claims[child] < 2)
+			claims[child]++;
+	}
+	return 0;
+}
+
+/*
+ * Whether no bitset block of the older state can have been used again since:
+ * it is still in use, or one leaf alone files it. (An array block is written
+ * before the leaf that files it and lies before it, so a later use would have
+ * left its leaf, too.)
+ */
+static int is_untouched(const struct era_salvage *s,
+			const struct era_metadata *older, bool *untouched)
+{
+	uint8_t *claims = calloc(1, (size_t)s->scan.nr_blocks + 1);
+	void *arg[2] = { claims, (void *)(uintptr_t)&s->scan };
+	int r;
+
+	*untouched = true;
+	if (!claims)
+		return -ENOMEM;
+	r = era_scan_each(&s->scan, ROLE_POINTERS, NULL, count_claim, arg);
+	for (size_t i = 0; i < older->nr_writesets && !r; i++) {
+		const struct array_map *map = &older->writesets[i].words;
+
+		for (size_t k = 0; k < map->nr_slots; k++)
+			if (claims[map->slots[k].block] != 1 &&
+			    !block_set_has(&s->reachable, map->slots[k].block))
+				*untouched = false;
+	}
+	free(claims);
+	return r;
+}
+
+/*
+ * The lowest era from which on all writes are in writesets that are still
+ * there, or have holes of their own.
+ */
+static uint32_t lowest_present(const struct era_metadata *md)
+{
+	if (md->sb.writeset_root && (md->writesets_lost || !md->nr_writesets))
+		return md->sb.geometry.current_era;
+	if (md->writesets_lost || !md->nr_writesets)
+		return md->sb.geometry.current_era + 1;
+	return md->writesets[0].era;
+}
+
+/*
+ * An older state that a space map proves has every write before it; what was
+ * written since is in the writesets of its open era and of later ones. Where
+ * all of those are still there, the two together miss nothing, and holes of
+ * the era array and of the writeset tree are filled exactly.
+ */
+static int fill_from_older(struct era_salvage *s)
+{
+	const struct era_proven *best = NULL;
+	struct era_proven *states;
+	uint64_t nr_witnesses, nr_lost = 0;
+	struct walk walk;
+	size_t nr;
+	int r = read_through(s, &s->md.eras, NULL, &nr_lost, NULL);
+
+	if (r || (!nr_lost && !s->md.writesets_lost))
+		return r;
+	r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
+			    &nr_witnesses);
+	for (size_t i = 0; i < nr && !r; i++) {
+		const struct era_superblock *sb = &states[i].sb;
+		uint32_t next = sb->geometry.current_era + !sb->writeset_root;
+
+		if (next >= lowest_present(&s->md) &&
+		    sb->geometry.nr_blocks == s->md.sb.geometry.nr_blocks &&
+		    (!best || states[i].sum > best->sum))
+			best = &states[i];
+	}
+	if (!r && best) {
+		r = walk_init(&walk, s->device, NULL, NULL);
+		if (!r)
+			r = era_metadata_load(&s->other, &walk, &best->sb,
+					      false);
+		if (!r && !walk.nr_faults)
+			r = is_untouched(s, &s->other, &s->older_fills);
+		walk_release(&walk);
+	}
+	if (!s->older_fills)
+		era_metadata_release(&s->other);
+	else
+		era_report(s->report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "what is lost of the era array and of the writeset tree is filled from an older state that the space map in block %" PRIu64
+			   " proves",
+			   s->other.sb.space_map.bitmap_root);
+	if (s->older_fills)
+		s->md.writesets_lost = false;
+	free(states);
+	return r;
+}
+
+/* Without a superblock, what nothing names counts as well. */
+static int plan_rebuilt(struct era_salvage *s)
 {
 	size_t first = s->nr_layers;
 	int r = era_orphans_layers(&s->orphans, &s->layers, &s->nr_layers);
 
-	/* what no version of the era array is left of, without a superblock */
+	/* indexes that no version of the era array is left of */
 	for (size_t i = first; i < s->nr_layers && !r; i++) {
 		if (s->layers[i].map != s->orphans.era_versions ||
-		    !s->rebuilt_superblock || s->rebuilt.proven)
+		    s->rebuilt.proven)
 			continue;
 		s->layers[i].lost_era = s->geometry.current_era;
 		s->layers[i].lost_class = ERA_ASSUMPTION;
 	}
-	if (!r && s->rebuilt_superblock)
-		r = add_nameless(s);
-	else if (!r)
-		r = add_lost_orphans(s);
-	return r;
+	return r ? r : add_nameless(s);
 }
 
 /*
@@ -516,28 +797,44 @@ static bool has_roots(const struct era_salvage *s)
 	return !s->rebuilt_superblock || s->rebuilt.proven;
 }
 
+static int compare(struct era_salvage *s)
+{
+	int r;
+
+	if (!has_roots(s))
+		return 0;
+	r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
+	if (s->rebuilt_superblock)
+		return r;
+	/* rot makes no sound block of another kind */
+	s->forked = s->newer.found || s->nr_foreign;
+	return !r && s->forked ? find_other(s) : r;
+}
+
 static int plan(struct era_salvage *s)
 {
-	int r = 0;
+	int r = compare(s);
 
 	s->geometry = s->md.sb.geometry;
-	if (has_roots(s))
-		r = era_newer_compare(&s->newer, &s->md, &s->orphans);
-	if (!r && s->newer.found)
-		r = collect_orphans(s, true);
-	s->exact = s->trees_sound && has_roots(s) && !s->newer.found &&
-		   !s->rebuilt_superblock;
+	s->exact = s->trees_sound && !s->rebuilt_superblock && !s->forked;
 	if (r || s->exact)
 		return r;
+	if (s->forked)
+		return plan_fork(s);
 	if (has_roots(s)) {
-		report_holes(s);
-		r = era_metadata_layers(&s->md, ERA_ASSUMPTION, &s->layers,
-					&s->nr_layers);
+		r = fill_from_older(s);
+		if (!r)
+			report_holes(s);
+		if (!r)
+			r = era_metadata_layers(&s->md, ERA_ASSUMPTION,
+						&s->layers, &s->nr_layers);
 	}
-	if (!r && s->newer.found && !s->rebuilt_superblock)
-		r = redate(s);
-	if (!r && (s->newer.found || s->rebuilt_superblock))
-		r = plan_orphans(s);
+	if (!r && s->older_fills) {
+		s->layers[0].lost_era = 0; /* the era array's */
+		r = add_other(s);
+	}
+	if (!r && s->rebuilt_superblock)
+		r = plan_rebuilt(s);
 	return r;
 }
 
@@ -586,6 +883,7 @@ void era_salvage_close(struct era_salvage *s)
 {
 	era_metadata_release(&s->md);
 	era_metadata_release(&s->snapshot);
+	era_metadata_release(&s->other);
 	era_orphans_release(&s->orphans);
 	era_rebuilt_release(&s->rebuilt);
 	block_set_release(&s->reachable);
@@ -656,6 +954,30 @@ int era_salvage_read(struct era_salvage *s, struct era_visitor *sink)
 	return era_salvage_read_tell(s, sink, NULL, NULL);
 }
 
+/* Adds the blocks of a proven state and of the space map that proves it. */
+static int add_proven(const struct era_salvage *s,
+		      const struct era_superblock *sb, struct block_set *blocks)
+{
+	struct era_where where = { NULL, "superblock", 0 };
+	struct era_metadata md = { .nr_writesets = 0 };
+	struct walk walk;
+	int r = walk_init(&walk, s->device, NULL, NULL);
+
+	if (!r)
+		r = era_metadata_load(&md, &walk, sb, false);
+	if (!r)
+		block_set_merge(blocks, &walk.seen);
+	if (!r) {
+		walk_next_pass(&walk);
+		r = space_map_check(&walk, &sb->space_map, &where, false);
+	}
+	if (!r)
+		block_set_merge(blocks, &walk.seen);
+	era_metadata_release(&md);
+	walk_release(&walk);
+	return r;
+}
+
 static int add_evidence_leaf(void *arg, uint64_t block, const uint8_t *node)
 {
 	struct block_set *blocks = arg;
@@ -665,29 +987,34 @@ static int add_evidence_leaf(void *arg, uint64_t block, const uint8_t *node)
 	return 0;
 }
 
-int era_salvage_evidence(const struct era_salvage *s, struct block_set *blocks)
+/* All blocks with meaning: without a superblock any of them may be needed. */
+static int add_all_evidence(const struct era_salvage *s,
+			    struct block_set *blocks)
 {
 	int r = 0;
 
-	block_set_merge(blocks, &s->reachable);
-	if (s->exact)
-		return 0;
 	for (size_t i = 0; i < s->nr_layers; i++) {
 		const struct array_map *map = s->layers[i].map;
 
-		if (!map)
-			continue;
-		for (size_t k = 0; k < map->nr_slots; k++)
+		for (size_t k = 0; map && k < map->nr_slots; k++)
 			block_set_add(blocks, map->slots[k].block);
 	}
-	/* the leaves that say what these blocks are, and the space maps that
-	 * prove what the superblock was, are evidence, too */
-	if (s->newer.found || s->rebuilt_superblock) {
-		r = era_scan_each(&s->scan, ROLE_WRITESETS, NULL,
+	r = era_scan_each(&s->scan, ROLE_WRITESETS, NULL, add_evidence_leaf,
+			  blocks);
+	if (!r)
+		r = era_scan_each(&s->scan, ROLE_POINTERS, NULL,
 				  add_evidence_leaf, blocks);
-		if (!r)
-			r = era_scan_each(&s->scan, ROLE_POINTERS, NULL,
-					  add_evidence_leaf, blocks);
-	}
 	return r;
+}
+
+int era_salvage_evidence(const struct era_salvage *s, struct block_set *blocks)
+{
+	block_set_merge(blocks, &s->reachable);
+	if (s->rebuilt_superblock && !s->rebuilt.proven)
+		return add_all_evidence(s, blocks);
+	if (s->rebuilt_superblock)
+		return add_proven(s, &s->rebuilt.sb, blocks);
+	if (s->other_is_whole || s->older_fills)
+		return add_proven(s, &s->other.sb, blocks);
+	return 0;
 }

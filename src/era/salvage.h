@@ -36,6 +36,7 @@ struct era_salvage {
 	bool rebuilt_superblock;
 	struct era_rebuilt rebuilt;
 	uint64_t nr_faults; /* tree nodes and array blocks lost */
+	uint64_t nr_foreign; /* those among them that were used again */
 	uint64_t nr_attached; /* blocks that the space map still knew of */
 	bool trees_sound;   /* all that the superblock leads to */
 	bool space_map_sound;
@@ -46,6 +47,14 @@ struct era_salvage {
 
 	struct era_orphans orphans;
 	struct era_newer newer;
+	/* Two instances have written: the superblock is the one of a table
+	 * loaded too early, the other's history lies among the orphans. */
+	bool forked;
+	/* the other's last state, where a space map proves it to be whole;
+	 * or an older state of ours that fills the era array's holes */
+	bool other_is_whole;
+	bool older_fills;
+	struct era_metadata other;
 
 	/* Nothing is lost and nothing newer found: read as it lies there. */
 	bool exact;

@@ -46,6 +46,69 @@ int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
 	return 0;
 }
 
+struct finding {
+	const struct era_scan *scan;
+	const struct space_map_root *root;
+	const struct block_set *reached;
+	uint64_t found; /* the bitmap block, 0 for none */
+	bool ambiguous;
+};
+
+static bool counts_all(const struct finding *f, uint64_t block,
+		       const uint8_t *bitmap)
+{
+	uint64_t nr = f->root->nr_blocks, nr_allocated = 0;
+
+	if (nr > f->scan->nr_blocks || block >= nr ||
+	    f->root->bitmap_root >= nr ||
+	    !bitmap_count(bitmap, (uint32_t)block) ||
+	    !bitmap_count(bitmap, (uint32_t)f->root->bitmap_root))
+		return false;
+	for (uint32_t i = 0; i < nr; i++) {
+		bool counted = bitmap_count(bitmap, i);
+
+		nr_allocated += counted;
+		if (!counted && block_set_has(f->reached, i))
+			return false;
+	}
+	return nr_allocated == f->root->nr_allocated;
+}
+
+static int try_bitmap(void *arg, uint64_t block, const uint8_t *bitmap)
+{
+	struct finding *f = arg;
+
+	if (counts_all(f, block, bitmap)) {
+		f->ambiguous = f->found;
+		f->found = block;
+	}
+	return 0;
+}
+
+int era_witness_find(struct era_witness *witness, const struct era_scan *scan,
+		     const struct space_map_root *root,
+		     const struct block_set *reached)
+{
+	struct finding f = { .scan = scan, .root = root, .reached = reached };
+	uint8_t bitmap[ERA_BLOCK_SIZE];
+
+	*witness = (struct era_witness){ .nr_blocks = root->nr_blocks };
+	if (root->nr_blocks > BITMAP_MAX_ENTRIES)
+		return -EUCLEAN;
+	era_scan_each(scan, ROLE_BITMAP, NULL, try_bitmap, &f);
+	if (!f.found || f.ambiguous ||
+	    era_device_read(scan->device, f.found, 1, bitmap))
+		return -EUCLEAN;
+	witness->counts = calloc(1, (size_t)root->nr_blocks + 1);
+	if (!witness->counts)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < root->nr_blocks; i++)
+		witness->counts[i] = (uint8_t)bitmap_count(bitmap, i);
+	/* of the index block there is nothing to be found any more */
+	witness->counts[root->bitmap_root] = 0;
+	return 0;
+}
+
 void era_witness_release(struct era_witness *witness)
 {
 	free(witness->counts);
@@ -201,6 +264,31 @@ static size_t pieces_at(const struct piece *pieces, size_t nr, uint32_t index)
 	return n;
 }
 
+/* Those among them whose leaf is lost, too. */
+static size_t loose_at(const struct piece *pieces, size_t nr, uint32_t index)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		n += pieces[i].index == index && !pieces[i].placed &&
+		     !pieces[i].node;
+	return n;
+}
+
+/*
+ * Whether this piece, and no other, is what the writeset lacks. The tree of a
+ * small bitset is a single leaf: with that lost, its blocks have no leaf, and
+ * those that have one belong to something else.
+ */
+static bool fits_alone(const struct attaching *a, const struct piece *p,
+		       const struct era_writeset *ws)
+{
+	if (array_map_nr_blocks(&ws->words) <= node_max_entries(8))
+		return !p->node &&
+		       loose_at(a->words, a->nr_words, p->index) == 1;
+	return pieces_at(a->words, a->nr_words, p->index) == 1;
+}
+
 /*
  * An index of the era array gets the one block that belongs there; where two
  * would fit, which of them is the live one is not known, and it stays lost.
@@ -302,8 +390,7 @@ static int place_words(struct attaching *a)
 			continue;
 		if (!gaps && a->md->writesets_lost)
 			r = place_unnamed(a, p);
-		if (gaps != 1 ||
-		    pieces_at(a->words, a->nr_words, p->index) != 1)
+		if (gaps != 1 || !fits_alone(a, p, ws))
 			continue;
 		r = array_map_insert(&ws->words, p->index, p->block);
 		p->placed = true;

@@ -22,6 +22,14 @@ struct era_witness {
  */
 int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
 		     uint64_t index_block);
+/*
+ * The same where the index block is lost, on a device of one bitmap: the
+ * bitmap block that counts all of reached, itself, the index block and as
+ * many blocks as the superblock says. -EUCLEAN where it is not just one.
+ */
+int era_witness_find(struct era_witness *witness, const struct era_scan *scan,
+		     const struct space_map_root *root,
+		     const struct block_set *reached);
 void era_witness_release(struct era_witness *witness);
 
 /*
@@ -47,6 +55,22 @@ struct era_rebuilt {
 	struct orphan_writeset *open;
 	size_t nr_open;
 };
+
+/* A committed state that a space map proves, as a superblock of its own. */
+struct era_proven {
+	struct era_superblock sb;
+	uint64_t sum; /* of all dates: along one history it only grows */
+};
+
+/*
+ * All of them, but for those that have the same roots. geometry gives what
+ * the blocks do not tell. *states is allocated. nr_witnesses: space maps that
+ * prove one, the same or not.
+ */
+int era_find_proven(const struct era_scan *scan,
+		    const struct era_geometry *geometry,
+		    struct era_proven **states, size_t *nr,
+		    uint64_t *nr_witnesses);
 
 /*
  * Rebuilds the superblock from the rest of the device: the last committed

@@ -98,7 +98,7 @@ static int load_leaf(void *arg, struct walk *walk,
 	char role[64];
 	int r = 0;
 
-	snprintf(role, sizeof(role), "%s array block", map->name);
+	snprintf(role, sizeof(role), "%s block", map->name);
 	for (uint32_t i = 0; i < nr && !r; i++) {
 		uint64_t index = node_key(node, i);
 		uint64_t block = get_le64(node_value(node, i, 8));
@@ -241,7 +241,7 @@ void array_map_report(const struct array_map *map, struct era_device *device,
 		return;
 	depth = btree_path(device, map->root, index, path);
 	snprintf(node_role, sizeof(node_role), "%s node", map->name);
-	snprintf(block_role, sizeof(block_role), "%s array block", map->name);
+	snprintf(block_role, sizeof(block_role), "%s block", map->name);
 	chain[n] = (struct era_where){ NULL, "superblock", map->holder[0] };
 	if (map->holder[1]) {
 		n++;

@@ -40,6 +40,7 @@ void walk_next_pass(struct walk *walk)
 	memset(walk->seen.words, 0,
 	       (size_t)(walk->seen.nr_blocks / 64 + 1) * sizeof(uint64_t));
 	walk->nr_faults = 0;
+	walk->nr_foreign = 0;
 }
 
 void walk_fault(struct walk *walk, const struct era_where *where,
@@ -69,6 +70,7 @@ bool walk_reference(struct walk *walk, uint64_t block,
 	if (*counted && walk->refs)
 		*counted = !ref_counts_inc(walk->refs, block);
 	if (!block || block_set_has(&walk->seen, block)) {
+		walk->nr_foreign++;
 		walk_fault(walk, where, data,
 			   "the block is in use already, elsewhere");
 		return false;
@@ -99,6 +101,8 @@ bool walk_check_block(struct walk *walk, const uint8_t *data, uint8_t failed,
 		break;
 	}
 	really = block_identify_anywhere(data);
+	walk->nr_foreign += block_identify(data, where->block) !=
+			    BLOCK_UNKNOWN;
 	if (really != BLOCK_UNKNOWN)
 		walk_fault(walk, where, range, "the block is a %s",
 			   block_kind_name(really));
@@ -212,6 +216,7 @@ static int walk_node(struct walk *walk, const struct btree *tree,
 	if (!fault && depth + 1 >= BTREE_MAX_DEPTH && !node_is_leaf(node))
 		fault = "the tree is deeper than any real one";
 	if (fault) {
+		walk->nr_foreign++;
 		walk_fault(walk, &where, data, "%s", fault);
 		return lose(tree, visit->key_begin, visit->key_end);
 	}

@@ -25,6 +25,11 @@ struct walk {
 	struct block_set seen;   /* reached in this pass */
 	struct ref_counts *refs; /* counts every pointer, or NULL */
 	uint64_t nr_faults;      /* fatal problems found in this pass */
+	/*
+	 * Those among them that no rot makes: a block with the right checksum
+	 * that is something else, because it has been used again.
+	 */
+	uint64_t nr_foreign;
 };
 
 int walk_init(struct walk *walk, struct era_device *device,

@@ -161,7 +161,7 @@ int main(int argc, char **argv)
 	struct arguments args = { .device = NULL };
 	struct report_text text;
 
-	tool_init();
+	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	return tool_exit_status(run(&args, &text.report), &text.report);

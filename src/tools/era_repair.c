@@ -369,7 +369,7 @@ int main(int argc, char **argv)
 	struct report_text text;
 	int r;
 
-	tool_init();
+	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	if (args.undo_apply)

@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	struct input in;
 	int r;
 
-	tool_init();
+	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = input_open(&in, args.input, &text.report);

@@ -16,7 +16,7 @@ void repair_summary_take(struct repair_summary *summary,
 {
 	summary->known = true;
 	summary->exact = s->exact;
-	summary->forked = s->newer.found && !s->rebuilt_superblock;
+	summary->forked = s->forked;
 	summary->rebuilt_superblock = s->rebuilt_superblock;
 	summary->kept_snapshot = s->has_snapshot && !s->options.drop_snapshot;
 	summary->lost_snapshot = s->lost_snapshot;

@@ -42,8 +42,10 @@ static void print_version(FILE *stream, struct argp_state *state)
 	fprintf(stream, "%s\n", PACKAGE_VERSION);
 }
 
-void tool_init(void)
+void tool_init(char **argv)
 {
+	/* argp and getopt start some messages with what argv says */
+	argv[0] = program_invocation_short_name;
 	signal(SIGPIPE, SIG_IGN);
 	argp_err_exit_status = 1;
 	argp_program_version_hook = print_version;

@@ -20,7 +20,7 @@ extern const struct argp_child tool_argp_children[];
  * First thing in main(): a closed pipe is an error code and not a signal, bad
  * usage exits with 1, -V prints the bare version.
  */
-void tool_init(void);
+void tool_init(char **argv);
 
 /* The name the program was called by, as all messages start with it. */
 const char *tool_name(void);

@@ -75,19 +75,3 @@ def test_we_read_the_rust_suites_restore(run, rust, tmp_path, name):
 @pytest.mark.parametrize("name", data.SOUND)
 def test_we_read_the_cpp_suites_restore(run, cpp, tmp_path, name):
     read_theirs(run, cpp, name, tmp_path)
-
-
-@pytest.mark.parametrize("name", data.SOUND)
-def test_the_rust_suite_restores_our_compact_dump(run, image, rust, tmp_path,
-                                                  name):
-    """Without a loss; of a run that crosses a multiple of 64 it (1.1.0)
-    marks whole words."""
-    xml = tmp_path / "in.xml"
-    xml.write_bytes(run("era_dump", "--compact", image(name)).out)
-    path = tmp_path / "theirs"
-    with open(path, "wb") as file:
-        file.truncate(4 << 20)
-    rust.run("era_restore", "-i", xml, "-o", path)
-    theirs, ours = Metadata(path.read_bytes()), Metadata(data.read(name))
-    for era, _ in data.truth(name)["checks"]:
-        assert ours.since(era) <= theirs.since(era)

@@ -84,7 +84,7 @@ def make_sound(tools, machine):
 
 
 @pytest.mark.parametrize("cuts", [
-    pytest.param(3, marks=pytest.mark.ci), 20])
+    pytest.param(2, marks=pytest.mark.ci), 20])
 def test_power_cuts_under_continuous_writes(boot, tools, seen, save_image,
                                             cuts):
     machine = boot()
@@ -98,12 +98,12 @@ def test_power_cuts_under_continuous_writes(boot, tools, seen, save_image,
         assert_nothing_lost(tools, machine)
         # Exact but for writes that were under way.
         assert assert_complete(tools, machine, NR_BLOCKS) == 0
-        if cut % 3 == 2:
+        if cut % 3 == 1:
             tools.repair_in_place(machine.metadata)
             assert_nothing_lost(tools, machine)
             assert assert_complete(tools, machine, NR_BLOCKS) == 0
     seen(f"{cuts} cuts: all sound without repair, nothing lost, nothing "
-         "too many; every third repaired in place, the same")
+         "too many; every third, from the second, repaired in place, the same")
 
 
 @pytest.mark.parametrize("setup", [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workload import (MIB, assert_complete, assert_exact, eras_of_writes,
-                      random_writes)
+from workload import (FILL_METADATA, MIB, assert_complete, assert_exact,
+                      eras_of_writes, random_writes)
 
 HERE = Path(__file__).parent
 RECIPES = HERE / "recipes"
@@ -183,24 +183,12 @@ def test_repair_to_another_device(boot, tools, seen, damage):
     seen(f"nothing lost, {extra} blocks too many, activated")
 
 
-FULL = """
-for array_block in $(seq 0 9); do
-    write $((array_block * 2000)) 3
-done
-take_snapshot
-for array_block in $(seq 0 19); do
-    write $((array_block * 1018)) 2 || break
-    checkpoint || break
-done
-"""
-
-
 def test_full_metadata_device_replaced_by_a_larger(boot, tools, seen):
     nr_blocks = 20_000
     machine = boot(block_size=8, origin=nr_blocks * 4096,
                    metadata=36 * 4096, spares=(4 * MIB,))
     rng = random.Random(56)
-    machine.run("activate\n" + FULL + "forced_reboot", ends="reboot")
+    machine.run("activate\n" + FILL_METADATA + "forced_reboot", ends="reboot")
     on_host(tools, machine, "larger-metadata")
     machine.replace_metadata(machine.disks[-1])
     machine.run("activate\n" + eras_of_writes(rng, nr_blocks, eras=3)

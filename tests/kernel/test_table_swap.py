@@ -100,7 +100,6 @@ def test_clear_before_resume_averts_the_hang(boot, tools, seen):
     seen("dmsetup clear, then resume: both processes come back, era goes on")
 
 
-@pytest.mark.ci
 def test_resume_alone_ends_a_blocked_status(boot, tools, seen):
     """Suspended, no new table: whoever asks waits, but only till resume."""
     machine = boot()

@@ -4,6 +4,20 @@
 SECTOR = 512
 MIB = 1 << 20
 
+# A script that fills a metadata device of 36 blocks over 20,000 data blocks:
+# each array block is shared with the snapshot, so that digestion needs a copy
+# of every one it touches, which is more than there are free blocks.
+FILL_METADATA = """
+for array_block in $(seq 0 9); do
+    write $((array_block * 2000)) 3
+done
+take_snapshot
+for array_block in $(seq 0 19); do
+    write $((array_block * 1018)) 2 || break
+    checkpoint || break
+done
+"""
+
 
 def random_writes(rng, nr_blocks, count, longest=40):
     """Lines of a script: count writes of random runs of blocks."""

@@ -102,5 +102,5 @@ def assert_promises(name, result):
         f"{name} ended with {result.status}: {result.err[:2000]}"
     for line in result.err.splitlines():
         assert line.startswith(f"{name}: ") or \
-            re.match(r"Try '|Try `|Usage: ", line), \
+            re.match(r"Try [`']|information\.|Usage: ", line), \
             f"a message without the program's name: {line!r}"

@@ -81,7 +81,7 @@ write() {
 	if stamped $length | dd of=/dev/mapper/era bs=1M status=none \
 		iflag=fullblock oflag=direct,seek_bytes conv=notrunc \
 		seek=$begin; then
-		event done "$STAMP"
+		event "done" "$STAMP"
 	else
 		event failed "$STAMP"
 		return 1

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libdmera: reads the metadata of the Linux device-mapper era target.
+ *
+ * Link with what `pkg-config --cflags --libs dmera` prints. The manual,
+ * section 3, is made from the comments below.
+ */
+#ifndef DMERA_H
+#define DMERA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * DOC: dmera - read the metadata of dm-era devices
+ *
+ * The device-mapper era target records in which era each block of a device,
+ * its origin, was last written. libdmera reads that record from the metadata
+ * device, or from a file that holds a copy of one: which data blocks were
+ * written since an era, whether the metadata is sound, and everything in it.
+ *
+ * It is exact after a crash: the writes of an era that was open when the host
+ * went down count.
+ *
+ * Every function that can fail returns 0 or a negative errno value and says
+ * what is wrong through the function given to dmera_open(). The library
+ * prints nothing, changes nothing on the device, handles no signal and never
+ * ends the process.
+ *
+ * Any number of threads may use handles, the same one too, at the same time;
+ * only dmera_close() must be alone. A callback runs on the thread that made
+ * the call, and may itself call the library.
+ *
+ * Data blocks are the tracking blocks of the origin, numbered from 0; nr_blocks
+ * and data_block_size say how many there are and how large. Metadata blocks
+ * have 4096 bytes and are numbered from 0, where the superblock is.
+ *
+ * Memory is bounded, whatever the size of the origin: a few megabytes and
+ * three bytes for each metadata block.
+ */
+
+/* What the header describes; dmera_version() says it of the library. */
+#define DMERA_VERSION "1.0.0"
+
+/** struct dmera - an open metadata device */
+struct dmera;
+
+/** enum dmera_severity - how bad a problem is */
+enum dmera_severity {
+	DMERA_NOTE = 0,	     /* worth knowing, nothing is wrong */
+	DMERA_NON_FATAL = 1, /* wrong, but neither kernel nor reader minds */
+	DMERA_FATAL = 2,     /* wrong: data may be lost */
+};
+
+/** struct dmera_step - a metadata block on the way to a problem */
+struct dmera_step {
+	const char *role; /* "era array node", "writeset 7 array block" */
+	uint64_t block;	  /* its number */
+};
+
+/** struct dmera_problem - one thing that is wrong */
+struct dmera_problem {
+	enum dmera_severity severity;
+	const char *text; /* one sentence in English, no final full stop */
+	/* the blocks that lead there, the superblock first */
+	const struct dmera_step *path;
+	size_t nr_steps;     /* 0: no block is concerned */
+	uint64_t data_begin; /* the first data block concerned */
+	uint64_t data_end;   /* one past the last; = data_begin: none is */
+};
+
+/**
+ * dmera_problem_fn - is told of a problem
+ * @arg: as given to dmera_open()
+ * @problem: lives until the function returns
+ */
+typedef void (*dmera_problem_fn)(void *arg,
+				 const struct dmera_problem *problem);
+
+/* of dmera_open() */
+#define DMERA_SNAPSHOT (1u << 0)
+#define DMERA_SHARED (1u << 1)
+
+/**
+ * dmera_open() - open a metadata device
+ * @handle: where the handle is stored; NULL where the call fails
+ * @path: a block device or a file; need not live on
+ * @flags: 0, or DMERA_SNAPSHOT, DMERA_SHARED or both
+ * @problem: told of whatever fails with this handle, or NULL
+ * @arg: first argument of problem()
+ *
+ * A block device is opened exclusively and a file is locked, because what a
+ * kernel is writing at the same time cannot be read.
+ *
+ * With DMERA_SNAPSHOT the handle reads the metadata snapshot, which is the one
+ * thing that can be read of a device in use; nothing is locked. With
+ * DMERA_SHARED nothing is locked either, and it is for the caller to know that
+ * nobody writes.
+ *
+ * Nothing is read yet, so a device whose metadata is damaged can be opened,
+ * and checked.
+ *
+ * Return: 0; -EBUSY where the device is in use; -EISDIR or -EINVAL for what is
+ * neither a block device nor a file; -EINVAL for an unknown flag; -ENOMEM; or
+ * what open(2) says.
+ */
+int dmera_open(struct dmera **handle, const char *path, unsigned int flags,
+	       dmera_problem_fn problem, void *arg);
+
+/**
+ * dmera_close() - close a metadata device
+ * @handle: from dmera_open(), or NULL
+ *
+ * No other call with this handle may be under way.
+ */
+void dmera_close(struct dmera *handle);
+
+/** struct dmera_superblock - what a superblock says */
+struct dmera_superblock {
+	uint8_t uuid[16];	  /* all zero where a kernel wrote it */
+	uint32_t data_block_size; /* sectors of 512 bytes */
+	uint32_t nr_blocks;	  /* data blocks, below 2^31 */
+	uint32_t current_era;
+	/*
+	 * 1: an era is open, so the device was not shut down cleanly (or is
+	 * in use); of a metadata snapshot always 0
+	 */
+	uint32_t is_open;
+	uint64_t metadata_snapshot; /* its metadata block, or 0 */
+	uint64_t nr_metadata_blocks;
+	uint64_t nr_metadata_blocks_used;
+	uint64_t reserved[8]; /* 0 */
+};
+
+/**
+ * dmera_get_superblock() - read the superblock
+ * @handle: from dmera_open()
+ * @superblock: filled in where the call succeeds
+ *
+ * With DMERA_SNAPSHOT the first three members and current_era are those of the
+ * snapshot, which knows of writes in the eras below current_era.
+ *
+ * Return: 0; -EUCLEAN where it is damaged or not of dm-era; -ENODATA where no
+ * metadata snapshot is held; or the errno value of a read.
+ */
+int dmera_get_superblock(struct dmera *handle,
+			 struct dmera_superblock *superblock);
+
+/**
+ * dmera_range_fn - is given a range of data blocks
+ * @arg: as given to dmera_written_since()
+ * @begin: the first data block
+ * @end: one past the last
+ *
+ * Return: 0 to go on; anything else ends the call and is what it returns.
+ */
+typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
+
+/**
+ * dmera_written_since() - which data blocks were written since an era
+ * @handle: from dmera_open()
+ * @era: the first era of interest; every block counts as written since era 0
+ * @range: given each range
+ * @arg: first argument of range()
+ *
+ * Ranges ascend, do not overlap and do not touch. They are given as they are
+ * found: where the call fails later, those given so far are right but not all,
+ * so a caller that copies blocks must not take them for a whole.
+ *
+ * Return: 0 after the last range; -EUCLEAN where metadata is damaged;
+ * -ENODATA where no metadata snapshot is held; -ENOMEM; the errno value of a
+ * read; or what range() returned.
+ */
+int dmera_written_since(struct dmera *handle, uint32_t era,
+			dmera_range_fn range, void *arg);
+
+/* of dmera_check() */
+#define DMERA_CHECK_SUPERBLOCK_ONLY (1u << 0)
+
+/** struct dmera_check_result - how many problems a check found */
+struct dmera_check_result {
+	uint64_t nr_notes;
+	uint64_t nr_non_fatal;
+	uint64_t nr_fatal;    /* 0: sound */
+	uint64_t reserved[5]; /* 0 */
+};
+
+/**
+ * dmera_check() - prove that metadata is sound
+ * @handle: from dmera_open(), without DMERA_SNAPSHOT
+ * @flags: 0 or DMERA_CHECK_SUPERBLOCK_ONLY
+ * @result: filled in where the call succeeds
+ *
+ * Follows every pointer from the superblock and from that of a metadata
+ * snapshot, holds the space map against what it found, and looks for the
+ * traces of a newer history. All problems are told, not only the first.
+ *
+ * Return: 0 where the check could be carried out, whatever it found; -EINVAL
+ * for unknown flags or a handle with DMERA_SNAPSHOT; or -ENOMEM.
+ */
+int dmera_check(struct dmera *handle, unsigned int flags,
+		struct dmera_check_result *result);
+
+/**
+ * struct dmera_visitor - is given everything in metadata
+ *
+ * Called in this order, each part in ascending batches without gaps:
+ * superblock; for each writeset by ascending era, the open one last,
+ * writeset_begin, writeset_words as often as it takes, writeset_end; then eras
+ * as often as it takes; end. A member that is NULL is passed over. A function
+ * returns 0 to go on; anything else ends the call and is what it returns.
+ */
+struct dmera_visitor {
+	int (*superblock)(void *arg, const struct dmera_superblock *superblock);
+	int (*writeset_begin)(void *arg, uint32_t era, uint32_t nr_bits);
+	/*
+	 * Word i is of the data blocks (first_word + i) * 64 and up, lowest
+	 * bit first; bits past nr_bits are 0.
+	 */
+	int (*writeset_words)(void *arg, uint32_t first_word,
+			      const uint64_t *words, size_t nr_words);
+	int (*writeset_end)(void *arg);
+	/* entry i: the era that data block first_block + i was last written in,
+	 * or 0: never, as far as the era array knows */
+	int (*eras)(void *arg, uint32_t first_block, const uint32_t *eras,
+		    size_t nr_eras);
+	int (*end)(void *arg);
+	void *reserved[4]; /* NULL */
+};
+
+/* of dmera_dump() */
+#define DMERA_DUMP_LOGICAL (1u << 0)
+
+/**
+ * dmera_dump() - give a visitor everything
+ * @handle: from dmera_open()
+ * @flags: 0 or DMERA_DUMP_LOGICAL
+ * @visitor: what is called
+ * @arg: first argument of each function of the visitor
+ *
+ * With DMERA_DUMP_LOGICAL there are no writesets: each entry of eras is the
+ * last era in which the data block was written by all that is known.
+ *
+ * Return: 0 after the end; -EUCLEAN where metadata is damaged; -ENODATA where
+ * no metadata snapshot is held; -EINVAL for an unknown flag; -ENOMEM; the errno
+ * value of a read; or what the visitor returned.
+ */
+int dmera_dump(struct dmera *handle, unsigned int flags,
+	       const struct dmera_visitor *visitor, void *arg);
+
+/**
+ * dmera_version() - the version of the library
+ *
+ * Return: such as "1.0.0"; not to be freed.
+ */
+const char *dmera_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

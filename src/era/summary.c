@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An open-addressing table of eras, coarsened whenever it is full by dropping
+ * a bit of each key. It is never made finer again, so the result depends on
+ * what was counted and not on the order.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "era/fold.h"
+#include "era/summary.h"
+
+struct slot {
+	uint64_t nr_blocks;
+	uint32_t key;
+	unsigned int states; /* 0: the slot is free */
+};
+
+struct table {
+	struct slot *slots; /* a power of two, at least half of them free */
+	size_t nr_slots;
+	size_t nr_used;
+	size_t max_used;
+	unsigned int shift;
+};
+
+#define FIRST_SLOTS 64
+
+/* Era 0 is none, and shares with nobody. */
+static uint32_t coarser(uint32_t key, unsigned int shift)
+{
+	return key ? ((key - 1) >> shift) + 1 : 0;
+}
+
+static struct slot *find(const struct table *table, uint32_t key)
+{
+	size_t mask = table->nr_slots - 1;
+	size_t at = (key * UINT32_C(0x9e3779b1)) & mask;
+
+	while (table->slots[at].states && table->slots[at].key != key)
+		at = (at + 1) & mask;
+	return &table->slots[at];
+}
+
+/* Moves all to nr_slots slots, with keys of which down fewer bits count. */
+static int rehash(struct table *table, size_t nr_slots, unsigned int down)
+{
+	struct slot *old = table->slots;
+	size_t nr_old = table->nr_slots;
+
+	table->slots = calloc(nr_slots, sizeof(*table->slots));
+	if (!table->slots) {
+		table->slots = old;
+		return -ENOMEM;
+	}
+	table->nr_slots = nr_slots;
+	table->nr_used = 0;
+	table->shift += down;
+	for (size_t i = 0; i < nr_old; i++) {
+		struct slot *slot;
+
+		if (!old[i].states)
+			continue;
+		slot = find(table, coarser(old[i].key, down));
+		table->nr_used += !slot->states;
+		slot->key = coarser(old[i].key, down);
+		slot->states |= old[i].states;
+		slot->nr_blocks += old[i].nr_blocks;
+	}
+	free(old);
+	return 0;
+}
+
+/* Before an era that has no slot gets one. */
+static int make_room(struct table *table, uint32_t era)
+{
+	int r = 0;
+
+	if (table->nr_used < table->max_used &&
+	    table->nr_used >= table->nr_slots / 2)
+		return rehash(table, table->nr_slots * 2, 0);
+	/* no further than it takes, or the order of eras would show */
+	while (!r && table->nr_used >= table->max_used &&
+	       !find(table, coarser(era, table->shift))->states)
+		r = rehash(table, table->nr_slots, 1);
+	return r;
+}
+
+static int add(struct table *table, uint32_t era, unsigned int states,
+	       uint64_t nr_blocks)
+{
+	struct slot *slot = find(table, coarser(era, table->shift));
+
+	if (!slot->states) {
+		int r = make_room(table, era);
+
+		if (r)
+			return r;
+		slot = find(table, coarser(era, table->shift));
+		table->nr_used += !slot->states;
+		slot->key = coarser(era, table->shift);
+	}
+	slot->states |= states;
+	slot->nr_blocks += nr_blocks;
+	return 0;
+}
+
+static int count_window(void *arg, uint32_t first, const uint32_t *eras,
+			size_t nr)
+{
+	struct table *table = arg;
+	int r = 0;
+
+	(void)first;
+	for (size_t i = 0, end; i < nr && !r; i = end) {
+		end = i + 1;
+		while (end < nr && eras[end] == eras[i])
+			end++;
+		r = add(table, eras[i], ERA_STATE_DIGESTED, end - i);
+	}
+	return r;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+	const struct era_summary_line *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* The eras of a key: the inverse of coarser(). */
+static void set_eras(struct era_summary_line *line, uint32_t key,
+		     unsigned int shift)
+{
+	uint64_t last = (uint64_t)key << shift;
+
+	line->first = key ? ((key - 1) << shift) + 1 : 0;
+	line->last = last < UINT32_MAX ? (uint32_t)last : UINT32_MAX;
+}
+
+static int make_lines(struct era_summary *summary, const struct table *table)
+{
+	struct era_summary_line *line;
+	uint64_t nr_since = 0;
+
+	summary->shift = table->shift;
+	summary->lines = calloc(table->nr_used + 1, sizeof(*summary->lines));
+	if (!summary->lines)
+		return -ENOMEM;
+	for (size_t i = 0; i < table->nr_slots; i++) {
+		const struct slot *slot = &table->slots[i];
+
+		if (!slot->states)
+			continue;
+		line = &summary->lines[summary->nr_lines++];
+		set_eras(line, slot->key, table->shift);
+		line->states = slot->states;
+		line->nr_blocks = slot->nr_blocks;
+	}
+	qsort(summary->lines, summary->nr_lines, sizeof(*summary->lines),
+	      compare_lines);
+	for (size_t i = summary->nr_lines; i-- > 0;) {
+		nr_since += summary->lines[i].nr_blocks;
+		summary->lines[i].nr_since = nr_since;
+	}
+	return 0;
+}
+
+/* An era that has a writeset is not digested, whatever the array says yet. */
+static void set_states(struct era_summary *summary,
+		       const struct era_metadata *md)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < md->nr_writesets; i++) {
+		const struct era_writeset *ws = &md->writesets[i];
+
+		while (at < summary->nr_lines &&
+		       summary->lines[at].last < ws->era)
+			at++;
+		if (at == summary->nr_lines)
+			break;
+		if (!summary->shift)
+			summary->lines[at].states = 0;
+		summary->lines[at].states |=
+			ws->open ? ERA_STATE_OPEN : ERA_STATE_ARCHIVED;
+	}
+}
+
+/* No line shall name eras that are still to come. */
+static void cut_last(struct era_summary *summary, uint32_t current_era)
+{
+	struct era_summary_line *line = summary->lines + summary->nr_lines;
+
+	if (summary->nr_lines && line[-1].first <= current_era &&
+	    line[-1].last > current_era)
+		line[-1].last = current_era;
+}
+
+static int count(struct table *table, struct era_metadata *md)
+{
+	struct era_fold fold = { .device = md->device,
+				 .report = md->report,
+				 .nr_blocks = md->sb.geometry.nr_blocks,
+				 .strict = true,
+				 .window = count_window,
+				 .arg = table };
+	struct era_layer *layers;
+	int r = era_metadata_layers(md, ERA_ASSUMPTION, &layers,
+				    &fold.nr_layers);
+
+	fold.layers = layers;
+	for (size_t i = 0; i < md->nr_writesets && !r; i++)
+		r = add(table, md->writesets[i].era,
+			md->writesets[i].open ? ERA_STATE_OPEN
+					      : ERA_STATE_ARCHIVED,
+			0);
+	if (!r)
+		r = era_fold(&fold);
+	free(layers);
+	return r;
+}
+
+int era_summary_make(struct era_summary *summary, struct era_metadata *md,
+		     size_t max_lines)
+{
+	struct table table = { .nr_slots = FIRST_SLOTS,
+			       .max_used = max_lines < 16 ? 16 : max_lines };
+	int r = -ENOMEM;
+
+	*summary = (struct era_summary){ .lines = NULL };
+	table.slots = calloc(table.nr_slots, sizeof(*table.slots));
+	if (table.slots)
+		r = count(&table, md);
+	if (!r)
+		r = make_lines(summary, &table);
+	if (!r) {
+		set_states(summary, md);
+		cut_last(summary, md->sb.geometry.current_era);
+	}
+	free(table.slots);
+	return r;
+}
+
+void era_summary_release(struct era_summary *summary)
+{
+	free(summary->lines);
+	*summary = (struct era_summary){ .lines = NULL };
+}
+
+uint64_t era_summary_since(const struct era_summary *summary, uint32_t era)
+{
+	for (size_t i = 0; i < summary->nr_lines; i++)
+		if (summary->lines[i].last >= era)
+			return summary->lines[i].nr_since;
+	return 0;
+}
