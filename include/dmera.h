@@ -93,8 +93,8 @@ typedef void (*dmera_problem_fn)(void *arg,
  * @problem: told of whatever fails with this handle, or NULL
  * @arg: first argument of problem()
  *
- * A block device is opened exclusively and a file is locked, because what a
- * kernel is writing at the same time cannot be read.
+ * A block device is opened exclusively, and a file is locked against writers,
+ * because what somebody is writing at the same time cannot be read.
  *
  * With DMERA_SNAPSHOT the handle reads the metadata snapshot, which is the one
  * thing that can be read of a device in use; nothing is locked. With

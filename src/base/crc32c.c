@@ -31,6 +31,26 @@ static uint32_t slice[8][256];
 static uint32_t shift_stream[4][256]; /* a CRC moved over STREAM zero bytes */
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 
+/*
+ * Moving a CRC is linear: each bit is moved by itself, and a byte's entry is
+ * the sum of its bits'. This runs at every start, so it has to be short.
+ */
+static void make_shift_table(void)
+{
+	for (int k = 0; k < 4; k++) {
+		shift_stream[k][0] = 0;
+		for (uint32_t bit = 1; bit < 256; bit <<= 1) {
+			uint32_t crc = bit << (8 * k);
+
+			for (int n = 0; n < STREAM; n++)
+				crc = (crc >> 8) ^ slice[0][crc & 0xff];
+			for (uint32_t i = 0; i < bit; i++)
+				shift_stream[k][bit + i] =
+					shift_stream[k][i] ^ crc;
+		}
+	}
+}
+
 static void make_tables(void)
 {
 	for (uint32_t i = 0; i < 256; i++) {
@@ -44,15 +64,7 @@ static void make_tables(void)
 		for (int i = 0; i < 256; i++)
 			slice[k][i] = (slice[k - 1][i] >> 8) ^
 				      slice[0][slice[k - 1][i] & 0xff];
-	for (int k = 0; k < 4; k++) {
-		for (uint32_t i = 0; i < 256; i++) {
-			uint32_t crc = i << (8 * k);
-
-			for (int n = 0; n < STREAM; n++)
-				crc = (crc >> 8) ^ slice[0][crc & 0xff];
-			shift_stream[k][i] = crc;
-		}
-	}
+	make_shift_table();
 }
 
 static uint32_t update_slicing(uint32_t crc, const void *data, size_t len)

@@ -438,6 +438,20 @@ int era_find_proven(const struct era_scan *scan,
 	return r;
 }
 
+/*
+ * Where the dates add up to the same, archiving is all that lies between: the
+ * later era comes later, and within one the closed state, for it is archived
+ * at its end.
+ */
+static bool is_later(const struct era_proven *a, const struct era_proven *b)
+{
+	if (a->sum != b->sum)
+		return a->sum > b->sum;
+	if (a->sb.geometry.current_era != b->sb.geometry.current_era)
+		return a->sb.geometry.current_era > b->sb.geometry.current_era;
+	return !a->sb.writeset_root && b->sb.writeset_root;
+}
+
 /* Picks the last of the proven states; the others' open writesets are kept. */
 static int pick_last(struct era_rebuilt *rebuilt,
 		     const struct era_proven *states, size_t nr)
@@ -450,10 +464,7 @@ static int pick_last(struct era_rebuilt *rebuilt,
 
 		if (p->sb.writeset_root)
 			r = add_open(rebuilt, &p->sb);
-		/* a tie is an archiving without writes: the later era wins */
-		if (!best || p->sum > best->sum ||
-		    (p->sum == best->sum && p->sb.geometry.current_era >
-						    best->sb.geometry.current_era))
+		if (!best || is_later(p, best))
 			best = p;
 	}
 	rebuilt->proven = best;
@@ -487,21 +498,21 @@ static int take_copy(void *arg, uint64_t block, const uint8_t *data)
 
 /*
  * Damage besides the superblock's may have hit the last commit's space map:
- * then an older state would look like the last. A damaged block lies among
- * the others; what lies beyond them is what the device held before.
+ * then an older state would look like the last. The kernel writes every block
+ * that it allocates, the lowest free one first, and the index block last of a
+ * commit; so below the highest block there is no hole, and where there is
+ * room above, that highest block is an index block.
  */
 static bool is_alone(const struct era_scan *scan)
 {
 	uint64_t end = scan->nr_blocks;
 
-	while (end && (scan->roles[end - 1] == ROLE_ZERO ||
-		       scan->roles[end - 1] == ROLE_UNKNOWN))
+	while (end > 1 && scan->roles[end - 1] <= ROLE_UNKNOWN)
 		end--;
-	/* the allocator moves forward, so one just past them may be, too */
-	if (end < scan->nr_blocks)
-		end++;
+	if (end < scan->nr_blocks && scan->roles[end - 1] != ROLE_INDEX)
+		return false;
 	for (uint64_t block = 1; block < end; block++)
-		if (scan->roles[block] == ROLE_UNKNOWN)
+		if (scan->roles[block] <= ROLE_UNKNOWN)
 			return false;
 	return true;
 }
@@ -542,7 +553,8 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 	/* the copy is a snapshot's: of its eras nothing is known */
 	rebuilt->sb.geometry.current_era = 0;
 	rebuilt->sb.location = ERA_SUPERBLOCK_LOCATION;
-	if (!r && is_alone(scan))
+	rebuilt->alone = is_alone(scan);
+	if (!r && rebuilt->alone)
 		r = era_find_proven(scan, &rebuilt->sb.geometry, &states, &nr,
 				    &rebuilt->nr_proven);
 	if (!r)
@@ -555,6 +567,8 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 
 void era_rebuilt_release(struct era_rebuilt *rebuilt)
 {
+	for (size_t i = 0; i < rebuilt->nr_open; i++)
+		array_map_release(&rebuilt->open[i].words);
 	free(rebuilt->open);
 	rebuilt->open = NULL;
 	rebuilt->nr_open = 0;

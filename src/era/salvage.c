@@ -244,7 +244,9 @@ static void report_rebuilt(struct era_salvage *s)
 		era_report(s->report, ERA_ASSUMED, NULL,
 			   ((struct era_data_range){
 				   0, rb->sb.geometry.nr_blocks }),
-			   "no space map proves which blocks were in use last: all that is left counts, and bitsets without a name as of era %" PRIu32,
+			   rb->alone ?
+				   "no space map proves which blocks were in use last: all that is left counts, and bitsets without a name as of era %" PRIu32 :
+				   "the superblock is lost and other blocks are damaged, so that nothing proves which were in use last: every data block counts as written in era %" PRIu32,
 			   rb->sb.geometry.current_era);
 }
 
@@ -348,8 +350,8 @@ static int is_fork_era_shared(struct era_salvage *s, bool *shared)
 				 .window = ignore_window,
 				 .raised = note_more,
 				 .arg = &c };
-	struct era_layer *layers = NULL, *top;
-	size_t nr_top;
+	struct era_layer *layers = NULL, *top = NULL;
+	size_t nr_top = 0;
 	int r = era_orphans_layers(&s->orphans, &layers, &fold.nr_layers);
 
 	for (size_t i = 0; i < fold.nr_layers; i++)
@@ -590,6 +592,11 @@ static int add_nameless(struct era_salvage *s)
 
 	if (s->rebuilt.proven)
 		return add_open_orphans(s);
+	/* what is damaged besides may have been evidence of any block */
+	if (!s->rebuilt.alone) {
+		layer.class = ERA_ASSUMPTION;
+		return era_layers_add(&s->layers, &s->nr_layers, &layer);
+	}
 	for (size_t i = 0; i < s->orphans.nr_word_versions && !r; i++) {
 		layer.map = &s->orphans.word_versions[i];
 		r = era_layers_add(&s->layers, &s->nr_layers, &layer);

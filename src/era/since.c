@@ -13,7 +13,7 @@
 #include "era/fold.h"
 #include "era/reader.h"
 
-#define WINDOW_BITSET_BLOCKS 8
+#define WINDOW_BITSET_BLOCKS 4
 #define WINDOW_ERA_BLOCKS (32 * WINDOW_BITSET_BLOCKS)
 #define WINDOW_WORDS (WINDOW_BITSET_BLOCKS * ARRAY_MAX_WORDS)
 #define WINDOW (WINDOW_BITSET_BLOCKS * ERA_BITSET_BLOCK_BITS)
@@ -40,24 +40,51 @@ static int read_window(struct since *s, const struct array_map *map,
 	return !r && nr_lost ? -EUCLEAN : r;
 }
 
+/*
+ * Which of 64 eras are at least era, lowest bit first. Loops of fixed length
+ * over bytes, so that a compiler makes vector instructions of them; then the
+ * lowest bits of eight bytes are gathered by one multiplication, which moves
+ * bit 8 k to bit 56 + k.
+ */
+static uint64_t compare_64(const uint8_t *values, uint32_t era)
+{
+	uint8_t reached[64];
+	uint64_t word = 0;
+
+	for (int k = 0; k < 64; k++)
+		reached[k] = get_le32(values + k * 4) >= era;
+	for (int k = 0; k < 8; k++)
+		word |= (get_le64(reached + k * 8) *
+				 UINT64_C(0x0102040810204080) >>
+			 56)
+			<< (k * 8);
+	return word;
+}
+
+/* The bits of data blocks from at on, counted from the window's first. */
+static void add_bits(struct since *s, uint32_t at, uint64_t bits)
+{
+	uint32_t shift = at % 64;
+
+	s->words[at / 64] |= bits << shift;
+	if (shift && bits >> (64 - shift))
+		s->words[at / 64 + 1] |= bits >> (64 - shift);
+}
+
 /* eras of at least s->era, as bits from data block first of the window on */
 static void compare_eras(struct since *s, uint32_t first,
 			 const uint8_t *values, uint32_t nr)
 {
-	uint32_t era = s->era;
+	uint8_t rest[64 * 4] = { 0 };
+	uint32_t i;
 
-	for (uint32_t i = 0; i < nr;) {
-		uint32_t at = first + i, shift = at % 64;
-		uint32_t n = 64 - shift < nr - i ? 64 - shift : nr - i;
-		uint64_t word = 0;
-
-		for (uint32_t k = 0; k < n; k++)
-			word |= (uint64_t)(get_le32(values + (i + k) * 4) >=
-					   era)
-				<< k;
-		s->words[at / 64] |= word << shift;
-		i += n;
-	}
+	for (i = 0; i + 64 <= nr; i += 64)
+		add_bits(s, first + i, compare_64(values + i * 4, s->era));
+	if (i == nr)
+		return;
+	memcpy(rest, values + i * 4, (nr - i) * 4);
+	add_bits(s, first + i,
+		 compare_64(rest, s->era) & ~(UINT64_MAX << (nr - i)));
 }
 
 static int add_era_array(struct since *s, uint64_t number)

@@ -169,6 +169,24 @@ const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 	return NULL;
 }
 
+/* What is shorter than a block may still be known for something else. */
+static int report_too_small(struct era_device *device,
+			    struct era_report *report)
+{
+	uint8_t data[ERA_BLOCK_SIZE] = { 0 };
+	struct iovec iov = { data, sizeof(data) };
+	ssize_t n = device->io->readv(device->io, device->fd, &iov, 1, 0);
+	const char *text = n > 0 && !is_all_zero(data) ? foreign_fault(data) :
+							 NULL;
+
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s",
+		   device->path,
+		   text	 ? text :
+		   n > 0 ? "too small to hold metadata" :
+			   "the file is empty");
+	return -EUCLEAN;
+}
+
 int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 			uint64_t location, struct era_report *report)
 {
@@ -178,11 +196,8 @@ int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 	const char *fault;
 	int r;
 
-	if (!device->nr_blocks && !location) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is too small to hold metadata", device->path);
-		return -EUCLEAN;
-	}
+	if (!device->nr_blocks && !location)
+		return report_too_small(device, report);
 	r = era_device_read(device, location, 1, data);
 	if (r) {
 		era_report(report, ERA_FATAL, &where, ERA_NO_DATA,

@@ -47,6 +47,7 @@ int era_witness_attach(const struct era_witness *witness,
 /* What is known of a device without its superblock. */
 struct era_rebuilt {
 	struct era_superblock sb;
+	bool alone;	    /* nothing but the superblock is damaged */
 	bool proven;	    /* a space map explains exactly these roots */
 	uint64_t nr_proven; /* committed states that are proven */
 	bool have_copy;	    /* a superblock copy gave the geometry */

@@ -17,18 +17,15 @@
 #define RECORDS_SIZE (PACK_CHUNK_SIZE + PACK_ENCODED_MAX + 8)
 
 /*
- * deflate's search, by how much the encoder left of the blocks. Runs cost it
- * nothing, so level 6 as it is. For noise a shorter search gives 2 % more
- * bytes, still no more than the Rust suite's, in half the time.
+ * deflate's search: lazy as at level 6, but with short chains and content with
+ * a match of 16 bytes. A third of the time of level 6, and on eras in runs
+ * even fewer bytes; on noise 4 % more, no more than the Rust suite's there.
  */
-static int start_deflate(z_stream *z, const struct pack_records *records)
+static int start_deflate(z_stream *z)
 {
-	int r = deflateInit2(z, 6, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY);
-
-	if (r != Z_OK)
+	if (deflateInit2(z, 6, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) != Z_OK)
 		return -ENOMEM;
-	if (records->len > records->nr * (ERA_BLOCK_SIZE / 4))
-		deflateTune(z, 8, 8, 64, 72);
+	deflateTune(z, 4, 16, 16, 16);
 	return 0;
 }
 
@@ -52,7 +49,7 @@ static int deflate_records(struct pack_chunk *chunk,
 {
 	z_stream z = { .next_in = records->data,
 		       .avail_in = (uInt)records->len };
-	int r = start_deflate(&z, records);
+	int r = start_deflate(&z);
 	size_t bound;
 
 	if (r)

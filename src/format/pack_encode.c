@@ -17,6 +17,9 @@
 #define THIN_SUPERBLOCK_SALT 160774
 #define CACHE_SUPERBLOCK_SALT 9031977
 
+/* Bytes of instructions up to which an array block is mostly long runs. */
+#define FEW_RUNS 128
+
 bool pack_is_known(const void *block)
 {
 	uint32_t salt;
@@ -202,22 +205,46 @@ size_t pack_encode_literal(uint8_t out[PACK_ENCODED_MAX], const void *block)
 	return (size_t)(put_literal(out, block, ERA_BLOCK_SIZE) - out);
 }
 
+/* How often the next era is another. */
+static size_t nr_changes(const uint8_t *block)
+{
+	size_t n = 0;
+
+	for (size_t at = ARRAY_VALUES; at + 8 <= ERA_BLOCK_SIZE; at += 4)
+		n += get_le32(block + at) != get_le32(block + at + 4);
+	return n;
+}
+
+/*
+ * An array block that did not come out as a handful of runs. deflate finds
+ * the shorter runs itself and does it better in the bytes as they are: our
+ * instructions would hide them from it. Only eras without runs are worth
+ * taking apart.
+ */
+static size_t encode_array(uint8_t out[PACK_ENCODED_MAX], const uint8_t *block)
+{
+	if (get_le32(block + ARRAY_VALUE_SIZE) == 4 &&
+	    nr_changes(block) > ERA_BLOCK_SIZE / 8)
+		return encode_eras(out, block);
+	return pack_encode_literal(out, block);
+}
+
+static bool is_array_block(const uint8_t *block)
+{
+	uint32_t value_size = get_le32(block + ARRAY_VALUE_SIZE);
+
+	/* in other blocks the upper half of their number: 0 */
+	return value_size == 4 || value_size == 8;
+}
+
 size_t pack_encode(uint8_t out[PACK_ENCODED_MAX], const void *block)
 {
-	uint8_t eras[PACK_ENCODED_MAX];
 	uint64_t words[PACK_WORDS];
-	size_t len, len_eras;
+	size_t len;
 
 	get_le64_array(words, block, PACK_WORDS);
 	len = (size_t)(put_words(out, words, block, PACK_WORDS) - out);
-	/* runs are the better form of what is mostly runs */
-	if (len <= ERA_BLOCK_SIZE / 2 ||
-	    get_le32((const uint8_t *)block + ARRAY_VALUE_SIZE) != 4)
-		return len;
-	len_eras = encode_eras(eras, block);
-	if (len_eras < len) {
-		memcpy(out, eras, len_eras);
-		len = len_eras;
-	}
+	if (len > FEW_RUNS && is_array_block(block))
+		len = encode_array(out, block);
 	return len;
 }

@@ -213,6 +213,16 @@ static int compare_many(struct check *check)
 	return r;
 }
 
+/* Blocks in use past the end of the space map have no count at all. */
+static void tally_uncounted(struct check *check)
+{
+	for (uint64_t block = check->nr_blocks;
+	     block < check->walk->nr_blocks; block++)
+		if (check->walk->refs->counts[block])
+			tally_add(&check->low, block,
+				  check->walk->refs->counts[block], 0);
+}
+
 static void report_tallies(struct check *check)
 {
 	tally_report(check, &check->low, ERA_FATAL,
@@ -265,8 +275,10 @@ static int run_check(struct check *check, bool compare)
 			check_bitmap(check, i, &index_at, compare);
 	if (walk->nr_faults != faults)
 		return 0;
-	if (compare)
+	if (compare) {
+		tally_uncounted(check);
 		r = compare_many(check);
+	}
 	if (!r && check->nr_allocated != root->nr_allocated)
 		era_report(walk->report, ERA_NON_FATAL, check->parent,
 			   ERA_NO_DATA,

@@ -257,13 +257,13 @@ static void print_reasons(const struct arguments *args)
 	const char *old = args->no_snapshot ? "" : ", the snapshot's";
 
 	printf("\nsuperblock     one%s\n", old);
-	printf("era_array      4 bytes a data block: the old, the new%s\n",
+	printf("era_array      4 bytes a block: the old, the new%s\n",
 	       old);
-	printf("writeset       1 bit a data block: %" PRIu32 " undigested",
+	printf("writeset       1 bit a block: %" PRIu32 " undigested",
 	       args->nr_eras);
 	if (!args->no_snapshot)
 		printf(", %" PRIu32 " in the snapshot", args->nr_eras);
-	printf(", 2 of the open one\n");
+	printf(", 2 open\n");
 	printf("writeset_tree  the old, the new%s\n", old);
 	printf("space_map      2 bits a metadata block: the old, the new\n");
 }

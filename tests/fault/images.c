@@ -210,12 +210,14 @@ bool dates_complete(const struct dates *dates, const struct image *image)
 	json_t *checks = json_object_get(image->truth, "checks"), *check;
 	size_t i, k;
 
-	json_array_foreach(checks, i, check) {
+	json_array_foreach(checks, i, check)
+	{
 		uint32_t era =
 			(uint32_t)json_integer_value(json_array_get(check, 0));
 		json_t *range;
 
-		json_array_foreach(json_array_get(check, 1), k, range) {
+		json_array_foreach(json_array_get(check, 1), k, range)
+		{
 			uint32_t block = (uint32_t)json_integer_value(
 				json_array_get(range, 0));
 			uint32_t end = (uint32_t)json_integer_value(

@@ -14,7 +14,7 @@ struct image {
 	uint8_t *data;
 	uint64_t nr_blocks;
 	uint32_t data_block_size;
-	bool sound; /* clean or unclean */
+	bool sound;  /* clean or unclean */
 	void *truth; /* the parsed json */
 };
 

@@ -42,13 +42,12 @@ static void add_units(struct units *units, const struct fake_write *w)
 			n = ERA_BLOCK_SIZE;
 		if (units->nr == units->max) {
 			units->max = units->max ? units->max * 2 : 64;
-			units->unit = realloc(units->unit,
-					      units->max *
-						      sizeof(*units->unit));
+			units->unit = realloc(
+				units->unit, units->max * sizeof(*units->unit));
 		}
-		units->unit[units->nr++] = (struct unit){
-			w->offset + done, n, w->data ? w->data + done : NULL
-		};
+		units->unit[units->nr++] =
+			(struct unit){ w->offset + done, n,
+				       w->data ? w->data + done : NULL };
 		done += n;
 	}
 }
@@ -71,8 +70,8 @@ static void try_state(struct power_cut *cut, struct fake_device *state,
 		/* each of its sectors may or may not get there */
 		for (size_t n = 0; n < part.len; n += 512) {
 			struct unit sector = { part.offset + n, 512,
-					       part.data ? part.data + n :
-							   NULL };
+					       part.data ? part.data + n
+							 : NULL };
 
 			if (random_below(2))
 				apply(state->data, &sector);
@@ -102,8 +101,7 @@ static bool pick_first(uint64_t subset, size_t i)
 
 /* The states after a cut before the flush that would save these units. */
 static void cut_at(struct power_cut *cut, struct fake_device *state,
-		   const uint8_t *flushed, const struct units *units,
-		   size_t at)
+		   const uint8_t *flushed, const struct units *units, size_t at)
 {
 	unsigned int samples = cut->samples;
 

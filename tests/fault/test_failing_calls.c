@@ -5,7 +5,7 @@
  * less than asked, or are interrupted, change nothing.
  *
  *     test_failing_calls [IMAGE...]
- *     ERA_FAULT_STEP  tries every so many reads (default 5)
+ *     ERA_FAULT_STEP  tries every so many reads (default 97)
  */
 #include "config.h"
 
@@ -113,9 +113,9 @@ static bool try_call(const struct trial *t, uint64_t call)
 
 	snprintf(what, sizeof(what), "%s, %s %llu of the %s%s: %s",
 		 t->job == IN_PLACE ? "in place" : "to another",
-		 t->op == FAKE_READ  ? "read" :
-		 t->op == FAKE_WRITE ? "write" :
-				       "flush",
+		 t->op == FAKE_READ    ? "read"
+		 : t->op == FAKE_WRITE ? "write"
+				       : "flush",
 		 (unsigned long long)call, t->on_target ? "target" : "source",
 		 t->only ? "" : " and following",
 		 t->error ? strerror(t->error) : "nothing done");
@@ -155,22 +155,22 @@ static bool try_call(const struct trial *t, uint64_t call)
 
 static void try_all(struct trial t)
 {
-	uint64_t step = t.op == FAKE_READ ? setting("ERA_FAULT_STEP", 5) : 1;
+	uint64_t step = t.op == FAKE_READ ? setting("ERA_FAULT_STEP", 97) : 1;
 
-	for (uint64_t call = random_below((uint32_t)step);
-	     try_call(&t, call); call += step)
+	for (uint64_t call = random_below((uint32_t)step); try_call(&t, call);
+	     call += step)
 		;
 }
 
 static void try_image(const struct image *image)
 {
 	for (int only = 0; only < 2; only++) {
-		try_all((struct trial){ image, IN_PLACE, FAKE_READ, false,
-					only, EIO });
+		try_all((struct trial){ image, IN_PLACE, FAKE_READ, false, only,
+					EIO });
 		try_all((struct trial){ image, IN_PLACE, FAKE_WRITE, false,
 					only, EIO });
-		try_all((struct trial){ image, IN_PLACE, FAKE_SYNC, false,
-					only, EIO });
+		try_all((struct trial){ image, IN_PLACE, FAKE_SYNC, false, only,
+					EIO });
 		try_all((struct trial){ image, TO_ANOTHER, FAKE_READ, false,
 					only, EIO });
 		try_all((struct trial){ image, TO_ANOTHER, FAKE_WRITE, true,

@@ -27,14 +27,13 @@ struct way {
 	const struct image *image;
 	const char *what;
 	const uint8_t *before, *after;
-	struct dates dates; /* of the new state */
-	char undo[64];	    /* file, or empty */
+	struct dates dates;  /* of the new state */
+	char undo[64];	     /* file, or empty */
 	uint64_t *undo_size; /* of the file when the log's entry was made */
 	size_t nr_undo_size;
 };
 
-static bool is_superblock(const struct fake_device *state,
-			  const uint8_t *data)
+static bool is_superblock(const struct fake_device *state, const uint8_t *data)
 {
 	return !memcmp(state->data, data, ERA_BLOCK_SIZE);
 }
@@ -60,8 +59,7 @@ static void judge_new(const struct way *way, struct fake_device *state)
 	struct dates dates;
 
 	if (!is_clean(&state->device))
-		failed(way->image, "%s: the new state is not sound",
-		       way->what);
+		failed(way->image, "%s: the new state is not sound", way->what);
 	else if (!dates_read(&dates, &state->device))
 		failed(way->image, "%s: the new state cannot be read",
 		       way->what);
@@ -86,8 +84,7 @@ static void judge_old(const struct way *way, struct fake_device *state)
 		failed(way->image, "%s: cut short, it cannot be repaired",
 		       way->what);
 	else if (!dates_complete(&dates, way->image))
-		failed(way->image, "%s: cut short, writes are lost",
-		       way->what);
+		failed(way->image, "%s: cut short, writes are lost", way->what);
 	dates_release(&dates);
 }
 
@@ -129,8 +126,7 @@ static void judge_in_place(void *arg, struct fake_device *state, size_t at)
 	else
 		failed(way->image, "%s: a third superblock", way->what);
 	if (is_zero_superblock(state) && !is_superblock(state, way->before))
-		failed(way->image, "%s: the kernel would format it",
-		       way->what);
+		failed(way->image, "%s: the kernel would format it", way->what);
 	judge_undo(way, state, at);
 }
 
@@ -141,8 +137,7 @@ static void judge_target(void *arg, struct fake_device *state, size_t at)
 
 	(void)at;
 	if (is_zero_superblock(state) && !is_superblock(state, way->before))
-		failed(way->image, "%s: the kernel would format it",
-		       way->what);
+		failed(way->image, "%s: the kernel would format it", way->what);
 	else if (is_superblock(state, way->after))
 		judge_new(way, state);
 	else if (is_valid(state) && memcmp(state->data, way->before, size))
@@ -183,7 +178,8 @@ static uint64_t cut_everywhere(struct way *way, const struct fake_device *fake,
 	return cut.nr_states;
 }
 
-/* --- repair in place -------------------------------------------------------- */
+/* --- repair in place --------------------------------------------------------
+ */
 
 static int repair_in_place(struct fake_device *fake, const struct image *image,
 			   enum era_repair_need *need)
@@ -249,10 +245,9 @@ static int watch_sync(const struct era_io *io, int fd)
 static int repair_with_undo(struct fake_device *fake, struct way *way,
 			    enum era_repair_need *need)
 {
-	struct watch watch = { { watch_readv, watch_write, watch_sync, NULL },
-			       fake,
-			       way,
-			       -1 };
+	struct watch watch = {
+		{ watch_readv, watch_write, watch_sync, NULL }, fake, way, -1
+	};
 	struct undo_log log;
 	int r, finished;
 
@@ -336,7 +331,8 @@ out:
 	return nr;
 }
 
-/* --- to another device ------------------------------------------------------ */
+/* --- to another device ------------------------------------------------------
+ */
 
 /* Repairs, or copies as a restore does where the image is sound. */
 static int write_target(struct fake_device *source, struct fake_device *target,
@@ -369,8 +365,8 @@ static int write_target(struct fake_device *source, struct fake_device *target,
 	return r;
 }
 
-static uint64_t cut_target(const struct image *image,
-			   const struct image *older, bool restore)
+static uint64_t cut_target(const struct image *image, const struct image *older,
+			   bool restore)
 {
 	struct way way = { .image = image,
 			   .what = restore ? "restore" : "to another" };
@@ -418,7 +414,8 @@ int main(int argc, char **argv)
 		if (image->sound)
 			restore += cut_target(image, older, true);
 	}
-	printf("states after a power cut on %zu images: in place %llu, undo %llu, to another device %llu, restore %llu; %u bad\n",
+	printf("states after a power cut on %zu images: in place %llu, undo "
+	       "%llu, to another device %llu, restore %llu; %u bad\n",
 	       nr, (unsigned long long)in_place, (unsigned long long)undoing,
 	       (unsigned long long)to_another, (unsigned long long)restore,
 	       nr_failed);

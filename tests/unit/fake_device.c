@@ -81,8 +81,8 @@ static void log_write(struct fake_device *fake, const void *data, size_t len,
 		return;
 	if (fake->nr_log == fake->max_log) {
 		fake->max_log = fake->max_log ? fake->max_log * 2 : 64;
-		fake->log = need(realloc(fake->log,
-					 fake->max_log * sizeof(*fake->log)));
+		fake->log = need(
+			realloc(fake->log, fake->max_log * sizeof(*fake->log)));
 	}
 	w = &fake->log[fake->nr_log++];
 	*w = (struct fake_write){ offset, len, NULL };
@@ -185,8 +185,6 @@ static void note_problem(void *arg, const struct era_problem *problem)
 
 void fake_report_init(struct fake_report *report)
 {
-	*report = (struct fake_report){
-		.report = { .problem = note_problem }
-	};
+	*report = (struct fake_report){ .report = { .problem = note_problem } };
 	report->report.arg = report;
 }

@@ -219,15 +219,14 @@ class Device:
 
     def space_map(self):
         counts = self.references()
-        index = self.allocate()
         bitmaps = [self.allocate() for _
                    in range(-(-self.nr_metadata // COUNTS_PER_BITMAP))]
-        counts.update([index, *bitmaps])
         self.btree(self.ref_counts,
                    [(number, struct.pack("<I", count), None)
                     for number, count in sorted(counts.items())
                     if count > 2], 4)
-        counts[self.ref_counts.root.number] += 1
+        index = self.allocate()  # the last of a commit
+        counts.update([index, *bitmaps, self.ref_counts.root.number])
         content = bytearray(SIZE)
         for i, number in enumerate(bitmaps):
             bitmap = bytearray(SIZE)

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""libdmera as a program uses it that knows nothing but pkg-config: installed
+to a directory of its own, its example built and run."""
+
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import data
+from helpers.reader import Metadata, ranges
+
+TOP = Path(__file__).resolve().parents[2]
+EXAMPLE = TOP / "doc/examples/changed.c"
+FUNCTIONS = {"dmera_check", "dmera_close", "dmera_dump",
+             "dmera_get_superblock", "dmera_open", "dmera_version",
+             "dmera_written_since"}
+SNAPSHOT, LOGICAL = 1, 1
+CC = os.environ.get("CC", "cc").split()
+
+
+def command(*args, **options):
+    done = subprocess.run([*map(str, args)], check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          **options)
+    assert done.returncode == 0, f"{args}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+class Library:
+    """libdmera, installed below a directory."""
+
+    def __init__(self, build, root):
+        self.root = root
+        environment = {key: value for key, value in os.environ.items()
+                       if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+        command("make", "-C", build, "-s", f"DESTDIR={root}",
+                "install-libLTLIBRARIES", "install-includeHEADERS",
+                "install-pkgconfigDATA", "install-exec-hook",
+                env=environment)
+        self.directory = next(root.rglob("dmera.pc")).parents[1]
+        self.environment = {
+            **os.environ, "PKG_CONFIG_SYSROOT_DIR": str(root),
+            "PKG_CONFIG_PATH": str(self.directory / "pkgconfig")}
+        self.flags = command("pkg-config", "--cflags", "--libs", "dmera",
+                             env=self.environment).split()
+        self.run_environment = {
+            **os.environ, "LD_LIBRARY_PATH": str(self.directory)}
+
+    def build(self, source, *more):
+        program = self.root / source.stem
+        command(*CC, "-o", program, source, *self.flags, *more)
+        return program
+
+    def run(self, program, *args):
+        return command(program, *args, env=self.run_environment)
+
+
+@pytest.fixture(scope="session")
+def library(all_tools, tmp_path_factory):
+    if not (all_tools.directory / "libdmera.la").exists():
+        pytest.skip("no libdmera beside the tools")
+    if all_tools.instrumented:
+        pytest.skip("not under a wrapper or sanitizer")
+    for tool in (CC[0], "pkg-config"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool}")
+    return Library(all_tools.directory, tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="session")
+def example(library):
+    return library.build(EXAMPLE, "-Wall", "-Wextra", "-Werror")
+
+
+@pytest.fixture(scope="session")
+def client(library):
+    program = library.build(TOP / "tests/library/client.c", "-Wall",
+                            "-Wextra", "-Werror", "-pthread")
+    return lambda *args: library.run(program, *args)
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_the_example_prints_what_era_invalidate_does(run, library, example,
+                                                     image, name):
+    path = image(name)
+    for era in (0, 1, 3):
+        assert library.run(example, era, path) == run(
+            "era_invalidate", "--written-since", era, "--format=text",
+            "--unit=bytes", path).out.decode()
+
+
+def test_the_example_fits_on_a_screen():
+    assert len(EXAMPLE.read_text("ascii").splitlines()) <= 50
+
+
+def test_the_example_needs_only_what_pkg_config_says(library):
+    assert "-ldmera" in library.flags
+    assert all(flag == "-ldmera" or flag.startswith(("-I", "-L"))
+               for flag in library.flags)
+
+
+def test_the_shared_library_has_a_soname_and_versions(library):
+    dynamic = command("readelf", "-dW", library.directory / "libdmera.so")
+    assert "soname: [libdmera.so.1]" in dynamic
+    assert re.findall(r"NEEDED.*\[(.*?)\]", dynamic) == ["libc.so.6"]
+    symbols = command("nm", "-D", "--defined-only",
+                      library.directory / "libdmera.so").splitlines()
+    assert {line.split()[2] for line in symbols if " A " not in line} == \
+        {f"{name}@@DMERA_1.0" for name in FUNCTIONS}
+
+
+def test_the_static_library_keeps_its_names_to_itself(library):
+    symbols = command("nm", "-g", "--defined-only",
+                      library.directory / "libdmera.a")
+    assert set(re.findall(r" [A-Z] (\w+)$", symbols, re.M)) == FUNCTIONS
+
+
+def test_links_statically(library, image, example):
+    program = library.root / "static"
+    command(*CC, "-o", program, EXAMPLE,
+            f"-I{library.directory.parent / 'include'}",
+            library.directory / "libdmera.a")
+    path = image("crash_k61")
+    assert command(program, 4, path) == library.run(example, 4, path)
+
+
+@pytest.mark.parametrize("compiler, flags", [
+    ("cc", ["-std=c99", "-pedantic"]), ("c++", ["-std=c++11", "-pedantic"])])
+def test_the_header_stands_alone(library, compiler, flags):
+    if not shutil.which(compiler):
+        pytest.skip(f"needs {compiler}")
+    language = "c++" if compiler == "c++" else "c"
+    command(compiler, *flags, "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+            "-x", language, library.directory.parent / "include/dmera.h")
+
+
+def test_the_header_and_the_map_name_the_same_functions():
+    header = (TOP / "include/dmera.h").read_text("ascii")
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
+    assert set(re.findall(r"\b(dmera_\w+)\(", code)) == FUNCTIONS
+    names = re.findall(r"\b(dmera_\w+);",
+                       (TOP / "src/dmera/dmera.map").read_text("ascii"))
+    assert set(names) == FUNCTIONS and names == sorted(names)
+
+
+def test_the_manual_is_made_from_the_header(tmp_path):
+    command(sys.executable, TOP / "scripts/man3", tmp_path)
+    pages = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert pages.keys() == {path.name for path in (TOP / "man").glob("*.3")}
+    for name, text in pages.items():
+        assert (TOP / "man" / name).read_text() == text, \
+            f"{name} is out of step: run scripts/man3"
+
+
+# --- the functions one by one ---------------------------------------------------
+
+@pytest.mark.parametrize("name", [*data.SOUND, *data.DAMAGED, *data.STALE])
+def test_check_says_what_era_check_says(run, client, image, name):
+    path = image(name)
+    out = client("check", path)
+    report = json.loads(run("era_check", "--json", path).out)
+    expected = report["counts"]
+    assert out.splitlines()[-2] == \
+        f"counts {expected['note']} {expected['non-fatal']} " \
+        f"{expected['error']}"
+    severities = {"note": 0, "non-fatal": 1, "error": 2}
+    lines = []
+    for problem in report["problems"]:
+        steps = "".join(f" {step['role']}={step['block']}"
+                        for step in problem["path"])
+        line = f"problem {severities[problem['severity']]}{steps}: " \
+            + problem["message"]
+        if "data_blocks" in problem:
+            line += " [{begin}, {end})".format(**problem["data_blocks"])
+        lines.append(line)
+    assert out.splitlines()[:-2] == lines
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_dump_gives_everything(client, image, name):
+    path = image(name)
+    metadata = Metadata(path.read_bytes())
+    sb = metadata.superblock()
+    found = [line.split() for line in client("dump", 0, path).splitlines()]
+    assert [tuple(map(int, line[1:])) for line in found
+            if line[0] == "writeset"] == \
+        [(w.era, w.nr_bits) for w in metadata.writesets(sb)]
+    assert [int(line[2]) for line in found if line[0] == "era"] == \
+        metadata.eras(sb)
+    assert found[-2:] == [["end"], ["returns", "0"]]
+    logical = client("dump", LOGICAL, path).splitlines()
+    assert [int(line.split()[2]) for line in logical
+            if line.startswith("era")] == metadata.last_written()
+    assert not any(line.startswith("w") for line in logical)
+
+
+def test_a_dump_has_the_bits_of_the_open_writeset(client, image):
+    out = client("dump", 0, image("crash_k61"))
+    marked = {64 * int(number) + bit for number, word
+              in re.findall(r"^word (\d+) (\d+)$", out, re.M)
+              for bit in range(64) if int(word) >> bit & 1}
+    assert [list(r) for r in ranges(marked)] == \
+        dict(data.truth("crash_k61")["checks"])[4]
+
+
+@pytest.mark.parametrize("name", data.WITH_SNAPSHOT)
+def test_a_metadata_snapshot_can_be_read(client, image, name):
+    path = image(name)
+    metadata = Metadata(path.read_bytes())
+    found = client("dump", SNAPSHOT << 4 | LOGICAL, path).splitlines()
+    assert [int(line.split()[2]) for line in found
+            if line.startswith("era")] == metadata.last_written(True)
+    copy = metadata.snapshot()
+    assert found[0].split()[3:5] == [str(copy.current_era), "0"]
+
+
+def test_no_snapshot_and_damage_have_codes_of_their_own(client, image):
+    assert client("superblock", SNAPSHOT, image("clean")) == \
+        f"returns {-errno.ENODATA}\n"
+    path = image("rot_crash_k61_era-array-leaf")
+    out = client("dump", 0, path)
+    assert out.endswith(f"returns {-errno.EUCLEAN}\n")
+    assert "end\n" not in out
+
+
+@pytest.mark.parametrize("name", ["crash_k61", "clean_snap"])
+def test_threads_share_a_handle(client, image, name):
+    assert client("threads", 8, image(name)) == "returns 0\n"
+
+
+def test_misuse_is_an_error_code(client, image):
+    found = dict(line.rsplit(" ", 1) for line in
+                 client("misuse", image("crash_snap")).splitlines())
+    assert found == {
+        "flags": str(-errno.EINVAL), "handle": "1",
+        "missing": str(-errno.ENOENT), "second": "0",
+        "shared": "0", "snapshot check": str(-errno.EINVAL),
+        "check flags": str(-errno.EINVAL), "dump flags": str(-errno.EINVAL),
+        "dump nothing": "0", "stop": "4711", "nested": "0"}
+
+
+def test_what_somebody_writes_is_busy(client, image):
+    path = image("clean_snap")
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert client("superblock", 0, path) == f"returns {-errno.EBUSY}\n"
+        assert client("superblock", SNAPSHOT, path).endswith("returns 0\n")
+
+
+def test_prints_nothing_of_its_own(library, client, image):
+    """All output is the callbacks'; there is nothing to print with."""
+    undefined = command("nm", "-D", "--undefined-only",
+                        library.directory / "libdmera.so")
+    for name in ("printf", "puts", "fwrite", "write", "exit", "_exit",
+                 "abort", "signal", "sigaction", "stdout", "stderr",
+                 "__fprintf_chk", "__printf_chk"):
+        assert not re.search(rf" {name}(@|$)", undefined, re.M), name
+    assert client("superblock", 0, image("rot_crash_k61_superblock")) == \
+        f"returns {-errno.EUCLEAN}\n"
