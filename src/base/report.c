@@ -31,10 +31,8 @@ void era_report(struct era_report *report, enum era_severity severity,
 const char *era_severity_name(enum era_severity severity)
 {
 	static const char *const names[ERA_NR_SEVERITIES] = {
-		[ERA_NOTE] = "note",
-		[ERA_ASSUMED] = "assumed",
-		[ERA_DAMAGED] = "damaged",
-		[ERA_NON_FATAL] = "non-fatal",
+		[ERA_NOTE] = "note",	   [ERA_ASSUMED] = "assumed",
+		[ERA_DAMAGED] = "damaged", [ERA_NON_FATAL] = "non-fatal",
 		[ERA_FATAL] = "error",
 	};
 

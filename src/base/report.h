@@ -26,19 +26,19 @@ enum era_severity {
 
 struct era_data_range {
 	uint64_t begin; /* first data block */
-	uint64_t end;   /* one past the last */
+	uint64_t end;	/* one past the last */
 };
 
 /* One step of a path; the chain of parents lies on the callers' stacks. */
 struct era_where {
 	const struct era_where *parent;
 	const char *role; /* "era array node", "writeset 7 array block" */
-	uint64_t block;   /* metadata block */
+	uint64_t block;	  /* metadata block */
 };
 
 struct era_problem {
 	enum era_severity severity;
-	const char *text;              /* one sentence, no final full stop */
+	const char *text;	       /* one sentence, no final full stop */
 	const struct era_where *where; /* innermost block, or NULL */
 	struct era_data_range data;
 };

@@ -12,7 +12,7 @@ struct block_writer {
 	struct era_device *device;
 	uint8_t *buf;
 	uint64_t first; /* block of buf's first */
-	size_t nr;      /* blocks in buf */
+	size_t nr;	/* blocks in buf */
 };
 
 int block_writer_init(struct block_writer *writer, struct era_device *device);

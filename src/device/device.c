@@ -67,9 +67,10 @@ static int open_error(struct era_report *report, const char *path,
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
 			   "%s is in use by another program or by the kernel%s",
 			   path,
-			   flags & ERA_DEVICE_HINT_SNAPSHOT ?
-				   " (with --metadata-snapshot a live device can be read)" :
-				   "");
+			   flags & ERA_DEVICE_HINT_SNAPSHOT
+				   ? " (with --metadata-snapshot a live device "
+				     "can be read)"
+				   : "");
 		return -EBUSY;
 	}
 	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "cannot open %s: %s",
@@ -106,6 +107,19 @@ static int measure(struct era_device *device, struct era_report *report)
 	return 0;
 }
 
+/*
+ * The kernel's dm targets write below the page cache of the block device, so
+ * what an earlier reader left there can be old as long as a target holds the
+ * device. Clean pages are dropped by either call; BLKFLSBUF needs privilege.
+ */
+static void drop_cache(const struct era_device *device)
+{
+	if (!device->block_device)
+		return;
+	ioctl(device->fd, BLKFLSBUF, 0);
+	posix_fadvise(device->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 int era_device_open(struct era_device *device, const char *path,
 		    unsigned int flags, const struct era_io *io,
 		    struct era_report *report)
@@ -140,6 +154,8 @@ int era_device_open(struct era_device *device, const char *path,
 		  LOCK_NB | (flags & ERA_DEVICE_WRITE ? LOCK_EX : LOCK_SH)) &&
 	    errno == EWOULDBLOCK)
 		r = open_error(report, path, flags, EBUSY);
+	if (!r && !exclusive)
+		drop_cache(device);
 	if (r)
 		era_device_close(device);
 	return r;
@@ -308,6 +324,20 @@ int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
 	return r;
 }
 
+uint64_t era_device_next_data(const struct era_device *device, uint64_t block)
+{
+	off_t at;
+
+	/* what stands in for the system has holes of its own, if any */
+	if (device->block_device || device->io != &era_io_system)
+		return block;
+	at = lseek(device->fd, (off_t)(block * ERA_BLOCK_SIZE), SEEK_DATA);
+	if (at < 0)
+		return errno == ENXIO ? device->nr_blocks : block;
+	block = (uint64_t)at / ERA_BLOCK_SIZE;
+	return block < device->nr_blocks ? block : device->nr_blocks;
+}
+
 void era_device_will_need(struct era_device *device, const uint32_t *blocks,
 			  size_t nr)
 {
@@ -363,10 +393,9 @@ int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr)
 
 	if (!nr)
 		return 0;
-	if (!device->io->discard(device->io, device->fd,
-				 (off_t)(first * ERA_BLOCK_SIZE),
-				 (off_t)(nr * ERA_BLOCK_SIZE),
-				 device->block_device))
+	if (!device->io->discard(
+		    device->io, device->fd, (off_t)(first * ERA_BLOCK_SIZE),
+		    (off_t)(nr * ERA_BLOCK_SIZE), device->block_device))
 		return 0;
 	while (nr && !r) {
 		size_t n = nr < 64 ? (size_t)nr : 64;

@@ -31,8 +31,8 @@ struct era_io {
 	ssize_t (*write)(const struct era_io *io, int fd, const void *data,
 			 size_t len, off_t offset);
 	int (*sync)(const struct era_io *io, int fd);
-	int (*discard)(const struct era_io *io, int fd, off_t offset,
-		       off_t len, bool block_device);
+	int (*discard)(const struct era_io *io, int fd, off_t offset, off_t len,
+		       bool block_device);
 };
 
 extern const struct era_io era_io_system; /* the real ones */
@@ -88,6 +88,13 @@ int era_device_read(struct era_device *device, uint64_t first, size_t nr,
  */
 int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
 			   size_t nr, void *buf, uint8_t *failed);
+
+/*
+ * The first block from block on that is not wholly in a hole of a sparse
+ * file, nr_blocks where only a hole is left; block itself where holes cannot
+ * be asked for.
+ */
+uint64_t era_device_next_data(const struct era_device *device, uint64_t block);
 
 /* Asks the kernel to read these soon; advice only. */
 void era_device_will_need(struct era_device *device, const uint32_t *blocks,

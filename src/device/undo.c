@@ -74,8 +74,8 @@ static int save_block(struct undo_log *log, uint64_t block)
 static int save_range(struct undo_log *log, off_t offset, size_t len)
 {
 	uint64_t first = (uint64_t)offset / ERA_BLOCK_SIZE;
-	uint64_t end = ((uint64_t)offset + len + ERA_BLOCK_SIZE - 1) /
-		       ERA_BLOCK_SIZE;
+	uint64_t end =
+		((uint64_t)offset + len + ERA_BLOCK_SIZE - 1) / ERA_BLOCK_SIZE;
 	int r = 0;
 
 	for (uint64_t block = first; block < end && !r; block++)
@@ -251,12 +251,12 @@ int undo_apply(const char *path, struct era_device *device,
 	}
 	r = check_file(fd, device, &nr_records);
 	if (r) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   r == -EBADMSG ? "%s is not an undo file, or is damaged" :
-			   r == -ENXIO ?
-					   "%s belongs to a device of another size" :
-					   "cannot read the undo file %s",
-			   path);
+		era_report(
+			report, ERA_FATAL, NULL, ERA_NO_DATA,
+			r == -EBADMSG ? "%s is not an undo file, or is damaged"
+			: r == -ENXIO ? "%s belongs to a device of another size"
+				      : "cannot read the undo file %s",
+			path);
 	} else {
 		/* in this order the old state is whole after the first */
 		r = put_back(fd, device, nr_records, true);

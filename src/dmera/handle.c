@@ -65,7 +65,7 @@ void call_init(struct call *call, const struct dmera *handle)
 int call_load(struct call *call, struct era_metadata *md)
 {
 	return era_metadata_open(md, &call->device, call_is_snapshot(call),
-				 &call->report);
+				 NULL, &call->report);
 }
 
 static int open_device(struct dmera *handle)

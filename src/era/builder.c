@@ -32,8 +32,7 @@ int era_builder_report(struct era_builder *builder, int err)
 	    builder->allocator.next >= builder->allocator.refs.nr_blocks)
 		era_report(builder->report, ERA_FATAL, NULL, ERA_NO_DATA,
 			   "%s is too small: more than %" PRIu64
-			   " metadata blocks are needed, it has %" PRIu64
-			   "%s",
+			   " metadata blocks are needed, it has %" PRIu64 "%s",
 			   device->path, builder->nr_needed,
 			   builder->allocator.refs.nr_blocks,
 			   builder->in_place ? ", not all of them free" : "");
@@ -70,13 +69,11 @@ static int visit_superblock(struct era_visitor *visitor,
 	int r = era_geometry_check(geometry, builder->report, NULL);
 
 	if (!r)
-		r = check_room(builder,
-			       era_size_minimum(geometry->nr_blocks,
-						device->nr_blocks));
+		r = check_room(builder, era_size_minimum(geometry->nr_blocks,
+							 device->nr_blocks));
 	if (r)
 		return r;
-	if (!builder->in_place && !builder->has_snapshot &&
-	    !device->growable) {
+	if (!builder->in_place && !builder->has_snapshot && !device->growable) {
 		r = era_superblock_invalidate(device);
 		if (r)
 			return era_builder_report(builder, r);
@@ -96,8 +93,8 @@ static int visit_writeset_begin(struct era_visitor *visitor, uint32_t era,
 
 	builder->era = era;
 	builder->nr_bits = nr_bits;
-	array_build_init(&builder->array, &builder->writer,
-			 &builder->allocator, 8);
+	array_build_init(&builder->array, &builder->writer, &builder->allocator,
+			 8);
 	return r;
 }
 
@@ -133,8 +130,8 @@ static void start_eras(struct era_builder *builder)
 	if (builder->in_eras)
 		return;
 	builder->in_eras = true;
-	array_build_init(&builder->array, &builder->writer,
-			 &builder->allocator, 4);
+	array_build_init(&builder->array, &builder->writer, &builder->allocator,
+			 4);
 }
 
 static int visit_eras(struct era_visitor *visitor, uint32_t first_block,

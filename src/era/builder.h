@@ -30,7 +30,7 @@ struct era_builder {
 	bool in_eras;	   /* array is the era array */
 	bool has_snapshot; /* the first visit was the snapshot's */
 
-	struct era_superblock sb;	 /* as it will be */
+	struct era_superblock sb;	/* as it will be */
 	struct era_superblock snapshot; /* its copy, where one is built */
 };
 

@@ -9,6 +9,8 @@
 
 enum {
 	ERA_CHECK_SUPERBLOCK_ONLY = 1 << 0,
+	/* no look for a newer history among unreferenced blocks */
+	ERA_CHECK_REACHABLE_ONLY = 1 << 1,
 };
 
 /*

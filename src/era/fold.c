@@ -18,7 +18,7 @@
 struct folding {
 	struct era_fold *fold;
 	struct array_window window;
-	bool tracking; /* the lowest era that raises anything over before */
+	bool tracking;	/* the lowest era that raises anything over before */
 	uint64_t first; /* data block */
 	uint32_t nr;
 	uint32_t eras[WINDOW];
@@ -52,9 +52,8 @@ static void raise_range(struct folding *f, uint64_t begin, uint64_t end,
 
 static uint32_t redated(const struct era_layer *layer, uint32_t era)
 {
-	return layer->redate_to && era >= layer->redate_from ?
-		       layer->redate_to :
-		       era;
+	return layer->redate_to && era >= layer->redate_from ? layer->redate_to
+							     : era;
 }
 
 /* What the layer's map speaks of within the window. */
@@ -126,8 +125,8 @@ static void merge_words(struct folding *f, const struct era_layer *layer,
 			continue;
 		}
 		for (; word; word &= word - 1) {
-			uint64_t block = at + (uint64_t)__builtin_ctzll(word) -
-					 f->first;
+			uint64_t block =
+				at + (uint64_t)__builtin_ctzll(word) - f->first;
 
 			track(f, block, era);
 			if (f->eras[block] < era)
@@ -157,7 +156,8 @@ static void merge_window(struct folding *f, const struct era_layer *layer,
 
 		if (assume) {
 			struct era_data_range data = layer_data(f, layer);
-			uint64_t end = first + nr * array_map_data_per_value(map);
+			uint64_t end =
+				first + nr * array_map_data_per_value(map);
 
 			if (values || !nr)
 				continue;
@@ -193,8 +193,8 @@ static int merge_layer(struct folding *f, const struct era_layer *layer,
 			    redated(layer, layer->era));
 		return 0;
 	}
-	nr = layer->map->value_size == 8 ? WINDOW_BITSET_BLOCKS :
-					   WINDOW_ERA_BLOCKS;
+	nr = layer->map->value_size == 8 ? WINDOW_BITSET_BLOCKS
+					 : WINDOW_ERA_BLOCKS;
 	first = (uint32_t)(f->first / WINDOW) * nr;
 	/* what is lost was reported when it was read for its values */
 	r = array_window_read(&f->window, f->fold->device, layer->map, first,
@@ -249,19 +249,18 @@ static int fold_window(struct folding *f)
 	int r = 0;
 
 	memset(f->eras, 0, f->nr * sizeof(*f->eras));
-	for (int class = 0; class < ERA_NR_CLASSES && !r; class++) {
+	for (int class = 0; class < ERA_NR_CLASSES && !r; class ++) {
 		bool tell = fold->raised && class != ERA_REACHABLE;
 
 		f->tracking = tell && class == ERA_ORPHAN;
 		if (tell)
 			memcpy(f->before, f->eras, f->nr * sizeof(*f->eras));
-		r = merge_class(f, (enum era_class)class);
+		r = merge_class(f, (enum era_class) class);
 		if (!r && tell)
-			r = tell_raised(f, (enum era_class)class);
+			r = tell_raised(f, (enum era_class) class);
 	}
 	if (!r)
-		r = fold->window(fold->arg, (uint32_t)f->first, f->eras,
-				 f->nr);
+		r = fold->window(fold->arg, (uint32_t)f->first, f->eras, f->nr);
 	return r;
 }
 
@@ -277,9 +276,9 @@ int era_fold(struct era_fold *fold)
 	r = array_window_init(&f->window, WINDOW_ERA_BLOCKS);
 	for (f->first = 0; !r && f->first < fold->nr_blocks;
 	     f->first += WINDOW) {
-		f->nr = fold->nr_blocks - f->first < WINDOW ?
-				(uint32_t)(fold->nr_blocks - f->first) :
-				WINDOW;
+		f->nr = fold->nr_blocks - f->first < WINDOW
+				? (uint32_t)(fold->nr_blocks - f->first)
+				: WINDOW;
 		r = fold_window(f);
 	}
 	array_window_release(&f->window);
@@ -303,8 +302,8 @@ uint32_t era_metadata_last_archived(const struct era_metadata *md)
 {
 	uint32_t current = md->sb.geometry.current_era;
 
-	return !md->snapshot && md->sb.writeset_root && current ? current - 1 :
-								  current;
+	return !md->snapshot && md->sb.writeset_root && current ? current - 1
+								: current;
 }
 
 uint32_t era_metadata_lost_era(const struct era_metadata *md)

@@ -15,8 +15,8 @@
 /* A writeset in the tree: le32 nr_bits, le64 root (struct writeset_disk) */
 #define WRITESET_VALUE_SIZE 12
 
-static int add_writeset(struct era_metadata *md, uint32_t era,
-			uint32_t nr_bits, uint64_t root, uint64_t leaf)
+static int add_writeset(struct era_metadata *md, uint32_t era, uint32_t nr_bits,
+			uint64_t root, uint64_t leaf)
 {
 	struct era_writeset *ws;
 
@@ -51,8 +51,8 @@ static uint32_t last_archived(const struct era_metadata *md)
 {
 	uint32_t current = md->sb.geometry.current_era;
 
-	return !md->snapshot && md->sb.writeset_root && current ? current - 1 :
-								  current;
+	return !md->snapshot && md->sb.writeset_root && current ? current - 1
+								: current;
 }
 
 static int load_leaf(void *arg, struct walk *walk,
@@ -64,8 +64,7 @@ static int load_leaf(void *arg, struct walk *walk,
 	int r = 0;
 
 	for (uint32_t i = 0; i < nr && !r; i++) {
-		const uint8_t *value =
-			node_value(node, i, WRITESET_VALUE_SIZE);
+		const uint8_t *value = node_value(node, i, WRITESET_VALUE_SIZE);
 		uint64_t era = node_key(node, i);
 		uint32_t nr_bits = get_le32(value);
 		uint64_t root = get_le64(value + 4);
@@ -78,8 +77,8 @@ static int load_leaf(void *arg, struct walk *walk,
 				   "the tree holds a writeset of era %" PRIu64
 				   ", the current era is %" PRIu32 "%s",
 				   era, md->sb.geometry.current_era,
-				   md->sb.writeset_root ? " and still open" :
-							  "");
+				   md->sb.writeset_root ? " and still open"
+							: "");
 			if (era > UINT32_MAX)
 				continue;
 		}
@@ -167,12 +166,12 @@ static int load_open_writeset(struct era_metadata *md, struct walk *walk,
 	if (md->snapshot || !sb->writeset_root)
 		return 0;
 	if (sb->writeset_nr_bits >= ERA_MAX_NR_BLOCKS) {
-		walk_fault(walk, where,
-			   ((struct era_data_range){ 0,
-						     sb->geometry.nr_blocks }),
-			   "the open writeset claims %" PRIu32
-			   " blocks, more than dm-era can track",
-			   sb->writeset_nr_bits);
+		walk_fault(
+			walk, where,
+			((struct era_data_range){ 0, sb->geometry.nr_blocks }),
+			"the open writeset claims %" PRIu32
+			" blocks, more than dm-era can track",
+			sb->writeset_nr_bits);
 		md->writesets_lost = true;
 		return 0;
 	}
@@ -188,8 +187,8 @@ int era_metadata_load(struct era_metadata *md, struct walk *walk,
 		      const struct era_superblock *sb, bool snapshot)
 {
 	struct era_where where = { NULL,
-				   snapshot ? "metadata snapshot superblock" :
-					      "superblock",
+				   snapshot ? "metadata snapshot superblock"
+					    : "superblock",
 				   sb->location };
 	struct btree tree = {
 		.role = "writeset tree node",
@@ -243,11 +242,15 @@ int era_metadata_read_snapshot(struct era_superblock *copy,
 }
 
 int era_metadata_open(struct era_metadata *md, struct era_device *device,
-		      bool snapshot, struct era_report *report)
+		      bool snapshot, struct block_set *reachable,
+		      struct era_report *report)
 {
 	struct era_superblock sb, copy;
 	struct walk walk;
 	int r;
+
+	if (reachable)
+		reachable->words = NULL;
 
 	*md = (struct era_metadata){ .device = device };
 	r = era_superblock_read(&sb, device, ERA_SUPERBLOCK_LOCATION, report);
@@ -262,6 +265,10 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
 		r = era_metadata_load(md, &walk, &sb, snapshot);
 	if (!r && walk.nr_faults)
 		r = -EUCLEAN;
+	if (!r && reachable) {
+		*reachable = walk.seen;
+		walk.seen.words = NULL;
+	}
 	walk_release(&walk);
 	if (r)
 		era_metadata_release(md);

@@ -15,7 +15,7 @@
 
 struct era_writeset {
 	uint32_t era;
-	bool open; /* the current writeset: in the superblock alone */
+	bool open;    /* the current writeset: in the superblock alone */
 	bool partial; /* found again in part: what it lacks, another has */
 	struct array_map words; /* its nr_values are words, not bits */
 	uint32_t nr_bits;
@@ -48,11 +48,14 @@ void era_metadata_release(struct era_metadata *md);
 
 /*
  * Reads the superblock of device, or its metadata snapshot's, and loads;
- * any damage is an error. Returns 0, -EUCLEAN, -ENODATA where a snapshot is
- * asked for and none is held, or the errno of a read.
+ * any damage is an error. reachable, where it is not NULL, becomes the set of
+ * blocks that the trees are made of, to be released by the caller.
+ * Returns 0, -EUCLEAN, -ENODATA where a snapshot is asked for and none is
+ * held, or the errno of a read.
  */
 int era_metadata_open(struct era_metadata *md, struct era_device *device,
-		      bool snapshot, struct era_report *report);
+		      bool snapshot, struct block_set *reachable,
+		      struct era_report *report);
 
 /* Adds the writesets of one sound leaf of the tree; 0 or -ENOMEM. */
 int era_metadata_load_writesets(struct era_metadata *md, struct walk *walk,

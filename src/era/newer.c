@@ -75,6 +75,7 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 				 .raised = count_raised,
 				 .arg = newer };
 	struct era_layer *layers = NULL;
+	size_t nr_reachable;
 	int r;
 
 	*newer = (struct era_newer){ .found = false };
@@ -84,10 +85,12 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 		if (current < second->sb.geometry.current_era)
 			current = second->sb.geometry.current_era;
 	}
+	nr_reachable = fold.nr_layers;
 	if (!r)
 		r = era_orphans_layers(orphans, &layers, &fold.nr_layers);
 	fold.layers = layers;
-	if (!r)
+	/* as a rule there is no orphan, and the arrays need no second look */
+	if (!r && fold.nr_layers != nr_reachable)
 		r = era_fold(&fold);
 	free(layers);
 	if (fold.lowest_raise) {
@@ -100,26 +103,24 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 }
 
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
-		   const struct block_set *reachable,
+		   struct era_scan *scan, const struct block_set *reachable,
 		   struct era_report *report)
 {
 	struct era_orphans orphans = { .nr_writesets = 0 };
-	struct era_scan scan;
-	int r = era_scan_init(&scan, md->device);
+	int r = era_scan_finish(scan);
 
 	if (!r)
-		r = era_orphans_init(&orphans, &scan, reachable,
+		r = era_orphans_init(&orphans, scan, reachable,
 				     md->sb.geometry.nr_blocks, false);
 	if (!r)
 		r = era_newer_compare(newer, md, NULL, &orphans);
 	era_orphans_release(&orphans);
-	era_scan_release(&scan);
 	if (!r && newer->found)
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "a newer history reaches era %" PRIu32
-			   "; %" PRIu64
+			   "a newer history reaches era %" PRIu32 "; %" PRIu64
 			   " blocks written since era %" PRIu32
-			   " are not in the current one: the table was loaded before the suspend; run era_repair",
+			   " are not in the current one: the table was loaded "
+			   "before the suspend; run era_repair",
 			   newer->greatest_era, newer->nr_data_blocks,
 			   newer->fork_era);
 	return r;

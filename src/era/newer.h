@@ -10,8 +10,8 @@
 
 struct era_newer {
 	bool found;
-	uint32_t fork_era;     /* the lowest in which an orphan says more */
-	uint32_t greatest_era; /* that an orphan names or dates to */
+	uint32_t fork_era;	 /* the lowest in which an orphan says more */
+	uint32_t greatest_era;	 /* that an orphan names or dates to */
 	uint64_t nr_data_blocks; /* dated later than the reachable state does */
 };
 
@@ -25,11 +25,11 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 		      const struct era_orphans *orphans);
 
 /*
- * The whole of it for metadata that was just loaded: scans the device for
- * blocks that are not in reachable. A newer history is reported as fatal.
+ * The whole of it for metadata that was just loaded: finishes the scan and
+ * compares what is not in reachable. A newer history is reported as fatal.
  */
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
-		   const struct block_set *reachable,
+		   struct era_scan *scan, const struct block_set *reachable,
 		   struct era_report *report);
 
 #endif

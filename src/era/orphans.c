@@ -83,19 +83,17 @@ static int add_writeset(struct collecting *c, uint32_t era, uint32_t nr_bits,
 		return 0;
 	if (orphans->nr_writesets == c->max_writesets) {
 		size_t max = c->max_writesets ? c->max_writesets * 2 : 64;
-		struct orphan_writeset *ws = realloc(orphans->writesets,
-						     max * sizeof(*ws));
+		struct orphan_writeset *ws =
+			realloc(orphans->writesets, max * sizeof(*ws));
 
 		if (!ws)
 			return -ENOMEM;
 		orphans->writesets = ws;
 		c->max_writesets = max;
 	}
-	orphans->writesets[orphans->nr_writesets++] =
-		(struct orphan_writeset){ .era = era,
-					  .nr_bits = nr_bits,
-					  .root = root,
-					  .leaf = leaf };
+	orphans->writesets[orphans->nr_writesets++] = (struct orphan_writeset){
+		.era = era, .nr_bits = nr_bits, .root = root, .leaf = leaf
+	};
 	return 0;
 }
 
@@ -114,8 +112,8 @@ static int name_leaf(void *arg, uint64_t block, const uint8_t *node)
 			continue;
 		if (c->orphans->greatest_era < era)
 			c->orphans->greatest_era = (uint32_t)era;
-		r = add_writeset(c, (uint32_t)era, nr_bits,
-				 get_le64(value + 4), block);
+		r = add_writeset(c, (uint32_t)era, nr_bits, get_le64(value + 4),
+				 block);
 	}
 	return r;
 }
@@ -164,9 +162,8 @@ static int load_writeset(struct collecting *c, struct walk *walk,
 	nr = array_map_nr_blocks(&ws->words);
 	ws->whole = ws->words.nr_slots == nr &&
 		    (role == ROLE_POINTERS || role == ROLE_INTERNAL);
-	block_set_add(&c->named, ws->root < c->orphans->scan->nr_blocks ?
-					 ws->root :
-					 0);
+	block_set_add(&c->named,
+		      ws->root < c->orphans->scan->nr_blocks ? ws->root : 0);
 	for (size_t i = 0; i < ws->words.nr_slots; i++)
 		block_set_add(&c->named, ws->words.slots[i].block);
 	return 0;
@@ -219,7 +216,8 @@ static int file_leaf(void *arg, uint64_t at, const uint8_t *node)
 		claim = orphans->claims[block];
 		if (claim == CLAIM_DISPUTED && !c->disputed)
 			continue;
-		if (role == ROLE_ERAS && index < array_nr_blocks(c->nr_blocks, 4))
+		if (role == ROLE_ERAS &&
+		    index < array_nr_blocks(c->nr_blocks, 4))
 			r = file(&c->eras, (uint32_t)index, (uint32_t)block);
 		else if (role == ROLE_WORDS &&
 			 index < array_nr_blocks(era_nr_words(c->nr_blocks),
@@ -247,8 +245,8 @@ static void drop_repeats(struct filing *filing)
 		qsort(filing->filed, filing->nr, sizeof(*filing->filed),
 		      compare_filed);
 	for (size_t i = 0; i < filing->nr; i++)
-		if (!kept || compare_filed(&filing->filed[kept - 1],
-					   &filing->filed[i]))
+		if (!kept ||
+		    compare_filed(&filing->filed[kept - 1], &filing->filed[i]))
 			filing->filed[kept++] = filing->filed[i];
 	filing->nr = kept;
 }
@@ -259,9 +257,9 @@ static size_t nr_versions(const struct filing *filing)
 	size_t most = 0, run = 0;
 
 	for (size_t i = 0; i < filing->nr; i++) {
-		run = i && filing->filed[i].index == filing->filed[i - 1].index ?
-			      run + 1 :
-			      1;
+		run = i && filing->filed[i].index == filing->filed[i - 1].index
+			      ? run + 1
+			      : 1;
 		most = most < run ? run : most;
 	}
 	return most;
@@ -288,8 +286,8 @@ static int sort_versions(const struct filing *filing, uint32_t value_size,
 		const struct filed *filed = &filing->filed[i];
 		int r;
 
-		version = i && filed->index == filed[-1].index ? version + 1 :
-								 0;
+		version =
+			i && filed->index == filed[-1].index ? version + 1 : 0;
 		r = array_map_add(&maps[version], filed->index, filed->block);
 		if (r)
 			return r;
@@ -313,8 +311,8 @@ static int collect(struct collecting *c)
 	int r = era_scan_each(scan, ROLE_POINTERS, NULL, claim_leaf, orphans);
 
 	if (!r)
-		r = era_scan_each(scan, ROLE_WRITESETS, c->reachable,
-				  name_leaf, c);
+		r = era_scan_each(scan, ROLE_WRITESETS, c->reachable, name_leaf,
+				  c);
 	if (r)
 		return r;
 	if (orphans->nr_writesets)
@@ -322,8 +320,8 @@ static int collect(struct collecting *c)
 		      sizeof(*orphans->writesets), compare_writesets);
 	r = load_writesets(c);
 	if (!r)
-		r = era_scan_each(scan, ROLE_POINTERS, c->reachable,
-				  file_leaf, c);
+		r = era_scan_each(scan, ROLE_POINTERS, c->reachable, file_leaf,
+				  c);
 	if (r)
 		return r;
 	drop_repeats(&c->eras);
@@ -348,8 +346,8 @@ int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 	int r;
 
 	*orphans = (struct era_orphans){ .scan = scan };
-	orphans->claims = calloc((size_t)scan->nr_blocks + 1,
-				 sizeof(*orphans->claims));
+	orphans->claims =
+		calloc((size_t)scan->nr_blocks + 1, sizeof(*orphans->claims));
 	r = block_set_init(&c.named, scan->nr_blocks);
 	if (!r)
 		r = orphans->claims ? collect(&c) : -ENOMEM;

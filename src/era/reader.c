@@ -28,9 +28,9 @@ static int read_array(struct era_metadata *md, struct array_window *window,
 
 	for (uint32_t first = 0; first < nr_blocks && !r;
 	     first += WINDOW_BLOCKS) {
-		uint32_t nr = nr_blocks - first < WINDOW_BLOCKS ?
-				      nr_blocks - first :
-				      WINDOW_BLOCKS;
+		uint32_t nr = nr_blocks - first < WINDOW_BLOCKS
+				      ? nr_blocks - first
+				      : WINDOW_BLOCKS;
 
 		r = array_window_read(window, md->device, map, first, nr,
 				      md->report, &nr_lost);
@@ -59,9 +59,8 @@ static int give_words(struct era_visitor *sink, const struct array_map *map,
 	uint64_t words[ARRAY_MAX_WORDS];
 
 	get_le64_array(words, values, nr);
-	return sink->writeset_words(sink,
-				    index * array_max_entries(map->value_size),
-				    words, nr);
+	return sink->writeset_words(
+		sink, index * array_max_entries(map->value_size), words, nr);
 }
 
 /* As give_words for the last block, whose last word may have stray bits. */
@@ -74,9 +73,8 @@ static int give_masked_words(struct era_visitor *sink,
 
 	get_le64_array(words, values, nr);
 	words[nr - 1] &= era_last_word_mask(nr_bits);
-	return sink->writeset_words(sink,
-				    index * array_max_entries(map->value_size),
-				    words, nr);
+	return sink->writeset_words(
+		sink, index * array_max_entries(map->value_size), words, nr);
 }
 
 static int read_writeset(struct era_metadata *md, struct array_window *window,
@@ -94,8 +92,8 @@ static int read_writeset(struct era_metadata *md, struct array_window *window,
 		r = read_array(md, window, &head, give_words, sink);
 	}
 	if (!r && nr) {
-		r = array_window_read(window, md->device, &ws->words, nr - 1,
-				      1, md->report, &nr_lost);
+		r = array_window_read(window, md->device, &ws->words, nr - 1, 1,
+				      md->report, &nr_lost);
 		if (!r && nr_lost)
 			r = -EUCLEAN;
 		if (!r)

@@ -139,8 +139,8 @@ static bool count_all(struct rebuilding *rb, const struct era_witness *w,
 	if (era_device_read(scan->device, index_block, 1, data))
 		return false;
 	for (uint32_t i = 0; i < space_map_nr_bitmaps(scan->nr_blocks); i++) {
-		uint64_t bitmap = get_le64(data + INDEX_ENTRIES +
-					   i * INDEX_ENTRY_SIZE);
+		uint64_t bitmap =
+			get_le64(data + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE);
 
 		if (bitmap)
 			count_ref(rb, bitmap);
@@ -314,8 +314,8 @@ static void state_superblock(const struct rebuilding *rb,
 	sb->metadata_snap = state->snapshot;
 	sb->writeset_root = state->open;
 	sb->writeset_nr_bits =
-		state->open ? bitset_length(rb->scan, state->open, nr_blocks) :
-			      0;
+		state->open ? bitset_length(rb->scan, state->open, nr_blocks)
+			    : 0;
 	sb->space_map.nr_blocks = rb->scan->nr_blocks;
 	sb->space_map.bitmap_root = state->index_block;
 	sb->space_map.ref_count_root = state->ref_counts;
@@ -428,8 +428,8 @@ int era_find_proven(const struct era_scan *scan,
 	*states = NULL;
 	*nr = 0;
 	rb.refs = malloc((size_t)scan->nr_blocks + 1);
-	r = rb.refs ? era_scan_each(scan, ROLE_INDEX, NULL, try_index, &rb) :
-		      -ENOMEM;
+	r = rb.refs ? era_scan_each(scan, ROLE_INDEX, NULL, try_index, &rb)
+		    : -ENOMEM;
 	if (!r)
 		r = prove_states(&rb, states, nr);
 	*nr_witnesses = rb.nr_witnesses;
@@ -487,8 +487,8 @@ static int take_copy(void *arg, uint64_t block, const uint8_t *data)
 	if (era_geometry_check(&copy.geometry, NULL, NULL))
 		return 0;
 	/* the newest says most; what never changes they all say alike */
-	if (rebuilt->have_copy && copy.geometry.current_era <
-					  rebuilt->sb.geometry.current_era)
+	if (rebuilt->have_copy &&
+	    copy.geometry.current_era < rebuilt->sb.geometry.current_era)
 		return 0;
 	rebuilt->have_copy = true;
 	rebuilt->copy = block;

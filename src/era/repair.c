@@ -37,8 +37,8 @@ static uint64_t nr_writeset_blocks(const struct era_metadata *md)
 static void make_fit(struct era_salvage *s, const struct era_device *target,
 		     struct era_report *report)
 {
-	uint64_t live = era_size_minimum(s->geometry.nr_blocks,
-					 target->nr_blocks);
+	uint64_t live =
+		era_size_minimum(s->geometry.nr_blocks, target->nr_blocks);
 	uint64_t sets = s->exact ? nr_writeset_blocks(&s->md) : 0;
 	uint64_t snapshot = 0;
 
@@ -54,12 +54,12 @@ static void make_fit(struct era_salvage *s, const struct era_device *target,
 		return;
 	s->options.drop_snapshot = true;
 	era_report(report, ERA_ASSUMED, NULL, ERA_NO_DATA,
-		   "the metadata snapshot does not fit beside the live metadata and is dropped");
+		   "the metadata snapshot does not fit beside the live "
+		   "metadata and is dropped");
 }
 
 int era_repair_to(struct era_salvage *s, struct era_device *target,
-		  const struct era_repair_told *told,
-		  struct era_report *report)
+		  const struct era_repair_told *told, struct era_report *report)
 {
 	struct era_builder builder;
 	int r = era_builder_init(&builder, target, report);
@@ -87,14 +87,16 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 	*need = ERA_REPAIR_REBUILD;
 	if (!s->exact)
 		return 0;
-	r = era_check(s->device, 0, &quiet);
+	r = era_check(s->device,
+		      s->options.reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0,
+		      &quiet);
 	if (r)
 		return r;
 	*need = s->md.sb.writeset_root || quiet.nr[ERA_FATAL] ||
 				quiet.nr[ERA_NON_FATAL] ||
-				(s->md.sb.metadata_snap && !keeps_snapshot(s)) ?
-			ERA_REPAIR_ARCHIVE :
-			ERA_REPAIR_NOTHING;
+				(s->md.sb.metadata_snap && !keeps_snapshot(s))
+			? ERA_REPAIR_ARCHIVE
+			: ERA_REPAIR_NOTHING;
 	return 0;
 }
 
@@ -157,8 +159,7 @@ static int archive(struct era_salvage *s, struct era_builder *builder)
 	builder->sb.flags = 0;
 	builder->sb.writeset_root = 0;
 	builder->sb.writeset_nr_bits = 0;
-	return build_writeset_tree(s, builder,
-				   &builder->sb.writeset_tree_root);
+	return build_writeset_tree(s, builder, &builder->sb.writeset_tree_root);
 }
 
 /* Free blocks that the transaction may use, and how many it will. */
@@ -170,8 +171,8 @@ static int check_room(struct era_salvage *s, struct era_builder *builder,
 	uint64_t nr_free = 0, nr_needed;
 
 	for (uint64_t block = 0; block < refs->nr_blocks; block++)
-		nr_free += !refs->counts[block] &&
-			   !block_set_has(reserved, block);
+		nr_free +=
+			!refs->counts[block] && !block_set_has(reserved, block);
 	if (need == ERA_REPAIR_ARCHIVE)
 		nr_needed = btree_build_nr_nodes(s->md.nr_writesets, 12) +
 			    space_map_build_nr_blocks(refs->nr_blocks);

@@ -38,8 +38,7 @@ int era_repair_need(struct era_salvage *salvage, enum era_repair_need *need);
  * superblock, a flush. Refuses with -ENOSPC before the first write where there
  * is too little room.
  */
-int era_repair_in_place(struct era_salvage *salvage,
-			enum era_repair_need need,
+int era_repair_in_place(struct era_salvage *salvage, enum era_repair_need need,
 			const struct era_repair_told *told,
 			struct era_report *report);
 

@@ -24,9 +24,9 @@ struct softened {
 static void soften(void *arg, const struct era_problem *problem)
 {
 	struct softened *s = arg;
-	enum era_severity severity = problem->severity == ERA_FATAL ?
-					     ERA_DAMAGED :
-					     problem->severity;
+	enum era_severity severity = problem->severity == ERA_FATAL
+					     ? ERA_DAMAGED
+					     : problem->severity;
 
 	era_report(s->to, severity, problem->where, problem->data, "%s",
 		   problem->text);
@@ -133,8 +133,7 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	}
 	r = era_metadata_load(&s->snapshot, walk, &copy, true);
 	if (!r)
-		r = read_all_through(s, &s->snapshot, NULL, &nr_lost,
-				     NULL);
+		r = read_all_through(s, &s->snapshot, NULL, &nr_lost, NULL);
 	block_set_merge(&s->reachable, &walk->seen);
 	s->has_snapshot = !walk->nr_faults && !nr_lost;
 	s->lost_snapshot = !s->has_snapshot;
@@ -214,12 +213,14 @@ static int check_rebuilt(struct era_salvage *s)
 	}
 	if (!g->data_block_size) {
 		era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "the superblock is lost and nothing else tells the tracking block size: give it with --block-size");
+			   "the superblock is lost and nothing else tells the "
+			   "tracking block size: give it with --block-size");
 		return -EINVAL;
 	}
 	if (!g->nr_blocks) {
 		era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "the superblock is lost and nothing else tells the number of data blocks: give it with --nr-blocks");
+			   "the superblock is lost and nothing else tells the "
+			   "number of data blocks: give it with --nr-blocks");
 		return -EINVAL;
 	}
 	return era_geometry_check(g, s->report, NULL) ? -EINVAL : 0;
@@ -231,22 +232,29 @@ static void report_rebuilt(struct era_salvage *s)
 
 	if (rb->have_copy)
 		era_report(s->report, ERA_NOTE, NULL, ERA_NO_DATA,
-			   "the geometry is that of the superblock copy in block %" PRIu64,
+			   "the geometry is that of the superblock copy in "
+			   "block %" PRIu64,
 			   rb->copy);
 	if (rb->proven)
-		era_report(s->report, ERA_NOTE, NULL, ERA_NO_DATA,
-			   "the superblock was rebuilt from the last of %" PRIu64
-			   " committed states that space maps prove (index block %" PRIu64
-			   "); its era was %" PRIu32,
-			   rb->nr_proven, rb->sb.space_map.bitmap_root,
-			   rb->sb.geometry.current_era);
+		era_report(
+			s->report, ERA_NOTE, NULL, ERA_NO_DATA,
+			"the superblock was rebuilt from the last of %" PRIu64
+			" committed states that space maps prove (index block "
+			"%" PRIu64 "); its era was %" PRIu32,
+			rb->nr_proven, rb->sb.space_map.bitmap_root,
+			rb->sb.geometry.current_era);
 	else
 		era_report(s->report, ERA_ASSUMED, NULL,
 			   ((struct era_data_range){
 				   0, rb->sb.geometry.nr_blocks }),
-			   rb->alone ?
-				   "no space map proves which blocks were in use last: all that is left counts, and bitsets without a name as of era %" PRIu32 :
-				   "the superblock is lost and other blocks are damaged, so that nothing proves which were in use last: every data block counts as written in era %" PRIu32,
+			   rb->alone
+				   ? "no space map proves which blocks were in "
+				     "use last: all that is left counts, and "
+				     "bitsets without a name as of era %" PRIu32
+				   : "the superblock is lost and other blocks "
+				     "are damaged, so that nothing proves "
+				     "which were in use last: every data block "
+				     "counts as written in era %" PRIu32,
 			   rb->sb.geometry.current_era);
 }
 
@@ -284,9 +292,9 @@ static int load(struct era_salvage *s, const struct era_superblock *sb)
 	soften_init(&soft, s->report);
 	/* without roots there is nothing to walk, and nothing to report */
 	r = walk_init(&walk, s->device,
-		      s->rebuilt_superblock && !s->rebuilt.proven ?
-			      NULL :
-			      &soft.report,
+		      s->rebuilt_superblock && !s->rebuilt.proven
+			      ? NULL
+			      : &soft.report,
 		      NULL);
 	if (!r)
 		r = load_live(s, &walk, sb);
@@ -306,7 +314,8 @@ static int load(struct era_salvage *s, const struct era_superblock *sb)
 	return r;
 }
 
-/* --- from what was found to layers ----------------------------------------- */
+/* --- from what was found to layers -----------------------------------------
+ */
 
 struct comparing {
 	uint32_t era;
@@ -367,8 +376,7 @@ static int is_fork_era_shared(struct era_salvage *s, bool *shared)
 		r = era_fold(&fold);
 	free(layers);
 	free(top);
-	*shared = !c.more &&
-		  s->newer.fork_era < s->md.sb.geometry.current_era;
+	*shared = !c.more && s->newer.fork_era < s->md.sb.geometry.current_era;
 	return r;
 }
 
@@ -443,8 +451,7 @@ static void claim_slots(const struct array_map *map, uint32_t *owner,
 
 static int drop_all_reused(struct era_salvage *s)
 {
-	uint32_t *owner = calloc((size_t)s->scan.nr_blocks + 1,
-				 sizeof(*owner));
+	uint32_t *owner = calloc((size_t)s->scan.nr_blocks + 1, sizeof(*owner));
 
 	if (!owner)
 		return -ENOMEM;
@@ -517,13 +524,14 @@ static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t newest)
 		if (s->nr_faults == s->nr_foreign)
 			s->layers[i].lost_era = 0;
 	}
-	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
-		   "a table was loaded too early; what the other one recorded is whole: it reaches era %" PRIu32
-		   " and dates %" PRIu64
-		   " blocks later; what the early one recorded, from era %" PRIu32
-		   " on, counts as written in era %" PRIu32,
-		   s->other.sb.geometry.current_era, s->newer.nr_data_blocks,
-		   s->newer.fork_era + shared, newest);
+	era_report(
+		s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+		"a table was loaded too early; what the other one recorded is "
+		"whole: it reaches era %" PRIu32 " and dates %" PRIu64
+		" blocks later; what the early one recorded, from era %" PRIu32
+		" on, counts as written in era %" PRIu32,
+		s->other.sb.geometry.current_era, s->newer.nr_data_blocks,
+		s->newer.fork_era + shared, newest);
 	return 0;
 }
 
@@ -534,7 +542,9 @@ static int assume_all(struct era_salvage *s, uint32_t newest)
 
 	era_report(s->report, ERA_ASSUMED, NULL,
 		   ((struct era_data_range){ 0, s->geometry.nr_blocks }),
-		   "a table was loaded too early, and of what the other one recorded an unknown part is overwritten: every data block counts as written in era %" PRIu32,
+		   "a table was loaded too early, and of what the other one "
+		   "recorded an unknown part is overwritten: every data block "
+		   "counts as written in era %" PRIu32,
 		   newest);
 	return era_layers_add(&s->layers, &s->nr_layers, &layer);
 }
@@ -544,8 +554,7 @@ static int add_other(struct era_salvage *s)
 {
 	struct era_layer *more;
 	size_t nr_more;
-	int r = era_metadata_layers(&s->other, ERA_ASSUMPTION, &more,
-				    &nr_more);
+	int r = era_metadata_layers(&s->other, ERA_ASSUMPTION, &more, &nr_more);
 
 	for (size_t i = 0; i < nr_more && !r; i++) {
 		more[i].class = ERA_ORPHAN;
@@ -570,15 +579,14 @@ static int plan_fork(struct era_salvage *s)
 	if (!r && s->other_is_whole)
 		r = add_other(s);
 	if (!r)
-		r = era_orphans_layers(&s->orphans, &s->layers,
-				       &s->nr_layers);
+		r = era_orphans_layers(&s->orphans, &s->layers, &s->nr_layers);
 	if (!r)
 		r = newest_era(s, &newest);
 	if (r)
 		return r;
 	s->geometry.current_era = newest;
-	return s->other_is_whole ? redate(s, nr_reachable, newest) :
-				   assume_all(s, newest);
+	return s->other_is_whole ? redate(s, nr_reachable, newest)
+				 : assume_all(s, newest);
 }
 
 static int add_open_orphans(struct era_salvage *s);
@@ -645,30 +653,34 @@ static void report_holes(struct era_salvage *s)
 		era_report(s->report, ERA_ASSUMED, NULL,
 			   ((struct era_data_range){
 				   0, md->sb.geometry.nr_blocks }),
-			   "an unknown number of writesets is lost: every data block counts as written in era %" PRIu32,
+			   "an unknown number of writesets is lost: every data "
+			   "block counts as written in era %" PRIu32,
 			   era_metadata_last_archived(md));
 	nr_lost = 0;
 	if (!s->older_fills &&
 	    !read_through(s, &md->eras, NULL, &nr_lost, NULL) && nr_lost)
 		era_report(s->report, ERA_ASSUMED, NULL, ERA_NO_DATA,
 			   "%" PRIu64
-			   " blocks of the era array are lost: their data blocks count as written in era %" PRIu32,
+			   " blocks of the era array are lost: their data "
+			   "blocks count as written in era %" PRIu32,
 			   nr_lost, era_metadata_lost_era(md));
 	for (size_t i = 0; i < md->nr_writesets; i++) {
 		const struct era_writeset *ws = &md->writesets[i];
 
 		nr_lost = 0;
 		if (!ws->partial &&
-		    !read_through(s, &ws->words, NULL, &nr_lost, NULL) && nr_lost)
+		    !read_through(s, &ws->words, NULL, &nr_lost, NULL) &&
+		    nr_lost)
 			era_report(s->report, ERA_ASSUMED, NULL, ERA_NO_DATA,
-				   "%" PRIu64
-				   " blocks of writeset %" PRIu32
-				   " are lost: their data blocks count as written in that era",
+				   "%" PRIu64 " blocks of writeset %" PRIu32
+				   " are lost: their data blocks count as "
+				   "written in that era",
 				   nr_lost, ws->era);
 	}
 }
 
-/* --- holes that an older state fills ---------------------------------------- */
+/* --- holes that an older state fills ----------------------------------------
+ */
 
 /* Counts how many btree leaves file each bitset block. */
 static int count_claim(void *arg, uint64_t block, const uint8_t *node)
@@ -769,8 +781,9 @@ static int fill_from_older(struct era_salvage *s)
 		era_metadata_release(&s->other);
 	else
 		era_report(s->report, ERA_NOTE, NULL, ERA_NO_DATA,
-			   "what is lost of the era array and of the writeset tree is filled from an older state that the space map in block %" PRIu64
-			   " proves",
+			   "what is lost of the era array and of the writeset "
+			   "tree is filled from an older state that the space "
+			   "map in block %" PRIu64 " proves",
 			   s->other.sb.space_map.bitmap_root);
 	if (s->older_fills)
 		s->md.writesets_lost = false;
@@ -809,6 +822,8 @@ static int compare(struct era_salvage *s)
 	int r;
 
 	if (!has_roots(s))
+		return 0;
+	if (s->options.reachable_only && !s->rebuilt_superblock)
 		return 0;
 	r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
 	if (s->rebuilt_superblock)
@@ -948,8 +963,8 @@ int era_salvage_read_tell(struct era_salvage *s, struct era_visitor *sink,
 	int r;
 
 	if (s->exact)
-		return s->options.logical ? era_read_logical(&s->md, sink) :
-					    era_read(&s->md, sink);
+		return s->options.logical ? era_read_logical(&s->md, sink)
+					  : era_read(&s->md, sink);
 	r = sink->superblock(sink, &s->geometry);
 	if (!r)
 		r = era_fold(&fold);

@@ -15,8 +15,9 @@
 struct era_salvage_options {
 	/* what blocks cannot tell once the superblock is lost; 0: not given */
 	struct era_geometry geometry;
-	bool logical;	    /* fold even what is sound */
-	bool drop_snapshot; /* do not keep a metadata snapshot */
+	bool logical;	     /* fold even what is sound */
+	bool drop_snapshot;  /* do not keep a metadata snapshot */
+	bool reachable_only; /* unreferenced blocks are no newer history */
 };
 
 /* How many data blocks got an era in one way. */
@@ -35,14 +36,14 @@ struct era_salvage {
 	struct era_metadata md; /* what is reachable, as far as it is sound */
 	bool rebuilt_superblock;
 	struct era_rebuilt rebuilt;
-	uint64_t nr_faults; /* tree nodes and array blocks lost */
-	uint64_t nr_foreign; /* those among them that were used again */
+	uint64_t nr_faults;   /* tree nodes and array blocks lost */
+	uint64_t nr_foreign;  /* those among them that were used again */
 	uint64_t nr_attached; /* blocks that the space map still knew of */
-	bool trees_sound;   /* all that the superblock leads to */
+	bool trees_sound;     /* all that the superblock leads to */
 	bool space_map_sound;
 	struct era_metadata snapshot;
-	bool has_snapshot;  /* one is held, and is sound */
-	bool lost_snapshot; /* one was held, and is not */
+	bool has_snapshot;	    /* one is held, and is sound */
+	bool lost_snapshot;	    /* one was held, and is not */
 	struct block_set reachable; /* live, snapshot's and space map's */
 
 	struct era_orphans orphans;
@@ -82,8 +83,7 @@ int era_salvage_read(struct era_salvage *salvage, struct era_visitor *sink);
  * dated, window by window; raised may be NULL. In what is exact there are
  * none.
  */
-int era_salvage_read_tell(struct era_salvage *salvage,
-			  struct era_visitor *sink,
+int era_salvage_read_tell(struct era_salvage *salvage, struct era_visitor *sink,
 			  int (*raised)(void *arg, enum era_class class,
 					uint32_t begin, uint32_t end,
 					uint32_t era),

@@ -95,38 +95,86 @@ static void read_chunk(struct era_device *device, uint64_t first, size_t nr,
 					    buf + i * ERA_BLOCK_SIZE);
 }
 
-int era_scan_init(struct era_scan *scan, struct era_device *device)
+int era_scan_start(struct era_scan *scan, struct era_device *device)
 {
-	uint8_t *buf = malloc(CHUNK * ERA_BLOCK_SIZE);
-	bool failed[CHUNK];
-
 	*scan = (struct era_scan){ .device = device,
 				   .nr_blocks = device->nr_blocks };
 	if (scan->nr_blocks > MAX_METADATA_BLOCKS)
 		scan->nr_blocks = MAX_METADATA_BLOCKS;
 	scan->roles = malloc((size_t)scan->nr_blocks + 1);
-	if (!buf || !scan->roles) {
-		free(buf);
-		era_scan_release(scan);
+	if (!scan->roles)
 		return -ENOMEM;
+	memset(scan->roles, ROLE_UNREAD, (size_t)scan->nr_blocks);
+	return 0;
+}
+
+/* From first on, the first block to be read; those in holes are settled. */
+static uint64_t next_unread(struct era_scan *scan, uint64_t first)
+{
+	uint64_t data;
+
+	while (first < scan->nr_blocks && scan->roles[first] != ROLE_UNREAD)
+		first++;
+	if (first >= scan->nr_blocks)
+		return first;
+	data = era_device_next_data(scan->device, first);
+	if (data > scan->nr_blocks)
+		data = scan->nr_blocks;
+	for (uint64_t block = first; block < data; block++)
+		if (scan->roles[block] == ROLE_UNREAD)
+			scan->roles[block] = ROLE_ZERO;
+	return data;
+}
+
+static void scan_chunk(struct era_scan *scan, uint64_t first, size_t nr,
+		       uint8_t *buf)
+{
+	bool failed[CHUNK];
+
+	read_chunk(scan->device, first, nr, buf, failed);
+	for (size_t i = 0; i < nr; i++) {
+		const uint8_t *data = buf + i * ERA_BLOCK_SIZE;
+
+		scan->roles[first + i] =
+			(uint8_t)(failed[i]	  ? ROLE_UNKNOWN
+				  : is_zero(data) ? ROLE_ZERO
+						  : role_of(data, first + i));
 	}
-	for (uint64_t first = 0; first < scan->nr_blocks; first += CHUNK) {
-		size_t nr = scan->nr_blocks - first < CHUNK ?
-				    (size_t)(scan->nr_blocks - first) :
-				    CHUNK;
+}
 
-		read_chunk(device, first, nr, buf, failed);
-		for (size_t i = 0; i < nr; i++) {
-			const uint8_t *data = buf + i * ERA_BLOCK_SIZE;
+int era_scan_finish(struct era_scan *scan)
+{
+	uint8_t *buf = malloc(CHUNK * ERA_BLOCK_SIZE);
+	uint64_t first = 0;
 
-			scan->roles[first + i] = (uint8_t)(
-				failed[i]	? ROLE_UNKNOWN :
-				is_zero(data) ? ROLE_ZERO :
-						  role_of(data, first + i));
-		}
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		size_t nr = 0;
+
+		first = next_unread(scan, first);
+		if (first >= scan->nr_blocks)
+			break;
+		/* the first may have been told, where a hole ended there */
+		while (nr < CHUNK && first + nr < scan->nr_blocks &&
+		       scan->roles[first + nr] == ROLE_UNREAD)
+			nr++;
+		scan_chunk(scan, first, nr, buf);
+		first += nr;
 	}
 	free(buf);
 	return 0;
+}
+
+int era_scan_init(struct era_scan *scan, struct era_device *device)
+{
+	int r = era_scan_start(scan, device);
+
+	if (!r)
+		r = era_scan_finish(scan);
+	if (r)
+		era_scan_release(scan);
+	return r;
 }
 
 void era_scan_release(struct era_scan *scan)

@@ -9,17 +9,18 @@
 #include "pdata/btree.h"
 
 enum era_role {
-	ROLE_ZERO,	   /* all zero: most likely never written */
-	ROLE_UNKNOWN,	   /* damaged, foreign or unreadable */
-	ROLE_SUPERBLOCK,   /* the superblock or a metadata snapshot's */
-	ROLE_INTERNAL,	   /* btree node with children */
-	ROLE_COUNTS,	   /* btree leaf of 4-byte values: ref counts */
-	ROLE_POINTERS,	   /* btree leaf of 8-byte values: an array's */
-	ROLE_WRITESETS,	   /* btree leaf of 12-byte values: writeset tree's */
-	ROLE_ERAS,	   /* array block of 4-byte values */
-	ROLE_WORDS,	   /* array block of 8-byte values */
-	ROLE_INDEX,	   /* of a space map */
-	ROLE_BITMAP,	   /* of a space map */
+	ROLE_ZERO,	 /* all zero: most likely never written */
+	ROLE_UNKNOWN,	 /* damaged, foreign or unreadable */
+	ROLE_SUPERBLOCK, /* the superblock or a metadata snapshot's */
+	ROLE_INTERNAL,	 /* btree node with children */
+	ROLE_COUNTS,	 /* btree leaf of 4-byte values: ref counts */
+	ROLE_POINTERS,	 /* btree leaf of 8-byte values: an array's */
+	ROLE_WRITESETS,	 /* btree leaf of 12-byte values: writeset tree's */
+	ROLE_ERAS,	 /* array block of 4-byte values */
+	ROLE_WORDS,	 /* array block of 8-byte values */
+	ROLE_INDEX,	 /* of a space map */
+	ROLE_BITMAP,	 /* of a space map */
+	ROLE_UNREAD,	 /* until the scan is finished */
 };
 
 struct era_scan {
@@ -28,15 +29,34 @@ struct era_scan {
 	uint8_t *roles; /* enum era_role of each block */
 };
 
-/* Reads the whole device once. Unreadable blocks are ROLE_UNKNOWN. */
+/*
+ * Reads the whole device once. Unreadable blocks are ROLE_UNKNOWN.
+ * Returns 0 or -ENOMEM.
+ */
 int era_scan_init(struct era_scan *scan, struct era_device *device);
+
+/*
+ * The same in steps, for whoever reads most of the device anyway: after a
+ * start the roles of blocks that were read and checked are told, and a finish
+ * reads the others.
+ */
+int era_scan_start(struct era_scan *scan, struct era_device *device);
+int era_scan_finish(struct era_scan *scan);
+
+static inline void era_scan_tell(struct era_scan *scan, uint64_t block,
+				 enum era_role role)
+{
+	if (block < scan->nr_blocks)
+		scan->roles[block] = (uint8_t)role;
+}
+
 void era_scan_release(struct era_scan *scan);
 
 static inline enum era_role era_scan_role(const struct era_scan *scan,
 					  uint64_t block)
 {
-	return block < scan->nr_blocks ? (enum era_role)scan->roles[block] :
-					 ROLE_UNKNOWN;
+	return block < scan->nr_blocks ? (enum era_role)scan->roles[block]
+				       : ROLE_UNKNOWN;
 }
 
 static inline bool era_role_is_node(enum era_role role)

@@ -72,8 +72,8 @@ static void add_bits(struct since *s, uint32_t at, uint64_t bits)
 }
 
 /* eras of at least s->era, as bits from data block first of the window on */
-static void compare_eras(struct since *s, uint32_t first,
-			 const uint8_t *values, uint32_t nr)
+static void compare_eras(struct since *s, uint32_t first, const uint8_t *values,
+			 uint32_t nr)
 {
 	uint8_t rest[64 * 4] = { 0 };
 	uint32_t i;
@@ -148,8 +148,8 @@ static int give_ranges(struct since *s, uint64_t first, uint32_t nr)
 			continue;
 		/* flip between looking for a set and for a clear bit */
 		while (bit < 64 && !r) {
-			uint64_t rest = (s->begin == NO_RANGE ? word : ~word) >>
-					bit;
+			uint64_t rest =
+				(s->begin == NO_RANGE ? word : ~word) >> bit;
 
 			if (!rest)
 				break;
@@ -167,9 +167,8 @@ static int since_window(struct since *s, uint64_t number)
 {
 	uint32_t nr_blocks = s->md->sb.geometry.nr_blocks;
 	uint64_t first = number * WINDOW;
-	uint32_t nr = nr_blocks - first < WINDOW ?
-			      (uint32_t)(nr_blocks - first) :
-			      WINDOW;
+	uint32_t nr = nr_blocks - first < WINDOW ? (uint32_t)(nr_blocks - first)
+						 : WINDOW;
 	int r;
 
 	memset(s->words, 0, sizeof(s->words));

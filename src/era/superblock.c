@@ -78,8 +78,7 @@ void era_superblock_put(uint8_t *data, const struct era_superblock *sb)
 }
 
 int era_geometry_check(const struct era_geometry *geometry,
-		       struct era_report *report,
-		       const struct era_where *where)
+		       struct era_report *report, const struct era_where *where)
 {
 	if (!geometry->data_block_size || geometry->data_block_size % 8) {
 		era_report(report, ERA_FATAL, where, ERA_NO_DATA,
@@ -89,11 +88,12 @@ int era_geometry_check(const struct era_geometry *geometry,
 		return -EINVAL;
 	}
 	if (geometry->nr_blocks >= ERA_MAX_NR_BLOCKS) {
-		era_report(report, ERA_FATAL, where, ERA_NO_DATA,
-			   "%" PRIu32
-			   " data blocks are more than dm-era can track (%" PRIu32
-			   ")",
-			   geometry->nr_blocks, ERA_MAX_NR_BLOCKS - 1);
+		era_report(
+			report, ERA_FATAL, where, ERA_NO_DATA,
+			"%" PRIu32
+			" data blocks are more than dm-era can track (%" PRIu32
+			")",
+			geometry->nr_blocks, ERA_MAX_NR_BLOCKS - 1);
 		return -EINVAL;
 	}
 	return 0;
@@ -116,13 +116,15 @@ static const char *foreign_fault(const uint8_t *data)
 		return "this is dm-cache metadata, not dm-era metadata";
 	}
 	if (is_all_zero(data))
-		return "there is no metadata, the superblock is all zero (the kernel would format it)";
+		return "there is no metadata, the superblock is all zero (the "
+		       "kernel would format it)";
 	if (!memcmp(data, "\xef\xbb\xbf", 3)) /* a byte order mark */
 		i = 3;
 	while (i < ERA_BLOCK_SIZE - 1 && data[i] && strchr(" \t\r\n", data[i]))
 		i++;
 	if (data[i] == '<')
-		return "this is XML, not metadata (era_restore makes metadata of it)";
+		return "this is XML, not metadata (era_restore makes metadata "
+		       "of it)";
 	if (data[0] == 0x1f && data[1] == 0x8b)
 		return "this is gzip data, not metadata";
 	return NULL;
@@ -140,14 +142,15 @@ const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 		if (text)
 			return text;
 		if (!memcmp(data + NOTE, unfinished, sizeof(unfinished)))
-			return "a restore or repair to this device was cut short, it holds no usable metadata";
-		return magic ? "the superblock's checksum does not match" :
-			       "there is no dm-era superblock";
+			return "a restore or repair to this device was cut "
+			       "short, it holds no usable metadata";
+		return magic ? "the superblock's checksum does not match"
+			     : "there is no dm-era superblock";
 	}
 	if (!magic) {
 		text = foreign_fault(data);
-		return text ? text :
-			      "the superblock's magic number is not dm-era's";
+		return text ? text
+			    : "the superblock's magic number is not dm-era's";
 	}
 	if (fault == BLOCK_MISPLACED)
 		return "the superblock says it belongs elsewhere";
@@ -176,14 +179,11 @@ static int report_too_small(struct era_device *device,
 	uint8_t data[ERA_BLOCK_SIZE] = { 0 };
 	struct iovec iov = { data, sizeof(data) };
 	ssize_t n = device->io->readv(device->io, device->fd, &iov, 1, 0);
-	const char *text = n > 0 && !is_all_zero(data) ? foreign_fault(data) :
-							 NULL;
+	const char *text =
+		n > 0 && !is_all_zero(data) ? foreign_fault(data) : NULL;
 
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s",
-		   device->path,
-		   text	 ? text :
-		   n > 0 ? "too small to hold metadata" :
-			   "the file is empty");
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s", device->path,
+		   text ? text : "too small to hold metadata");
 	return -EUCLEAN;
 }
 
@@ -206,13 +206,11 @@ int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 	}
 	fault = era_superblock_fault(data, location, buf, sizeof(buf));
 	if (fault) {
-		era_report(report, ERA_FATAL, &where, ERA_NO_DATA, "%s",
-			   fault);
+		era_report(report, ERA_FATAL, &where, ERA_NO_DATA, "%s", fault);
 		return -EUCLEAN;
 	}
 	era_superblock_get(sb, data);
-	return era_geometry_check(&sb->geometry, report, &where) ? -EUCLEAN :
-								   0;
+	return era_geometry_check(&sb->geometry, report, &where) ? -EUCLEAN : 0;
 }
 
 int era_superblock_invalidate(struct era_device *device)

@@ -24,7 +24,7 @@
 struct era_geometry {
 	uint8_t uuid[16];
 	uint32_t data_block_size; /* sectors of 512 bytes, a multiple of 8 */
-	uint32_t nr_blocks;       /* data blocks, below 2^31 */
+	uint32_t nr_blocks;	  /* data blocks, below 2^31 */
 	uint32_t current_era;
 };
 

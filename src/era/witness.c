@@ -28,8 +28,8 @@ int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
 		return -ENOMEM;
 	for (uint32_t i = 0; i < space_map_nr_bitmaps(nr); i++) {
 		uint64_t first = (uint64_t)i * BITMAP_MAX_ENTRIES;
-		uint64_t block = get_le64(index + INDEX_ENTRIES +
-					  i * INDEX_ENTRY_SIZE);
+		uint64_t block =
+			get_le64(index + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE);
 
 		if (!block) /* the space map covers less than the device */
 			break;
@@ -38,8 +38,8 @@ int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
 			era_witness_release(witness);
 			return -EUCLEAN;
 		}
-		for (uint32_t k = 0;
-		     k < BITMAP_MAX_ENTRIES && first + k < nr; k++)
+		for (uint32_t k = 0; k < BITMAP_MAX_ENTRIES && first + k < nr;
+		     k++)
 			witness->counts[first + k] =
 				(uint8_t)bitmap_count(bitmap, k);
 	}
@@ -150,8 +150,7 @@ static void attached(struct attaching *a, uint64_t block)
 }
 
 /* Leaves of the writeset tree whose parent is gone: the walk takes them. */
-static int attach_writesets_leaf(void *arg, uint64_t block,
-				 const uint8_t *node)
+static int attach_writesets_leaf(void *arg, uint64_t block, const uint8_t *node)
 {
 	struct attaching *a = arg;
 	struct era_where where = { NULL, "writeset tree node", block };
@@ -225,21 +224,18 @@ static int take_loose(struct attaching *a)
 	size_t nr_eras = a->nr_eras, nr_words = a->nr_words;
 	int r = 0;
 
-	for (uint64_t block = 0; block < a->witness->nr_blocks && !r;
-	     block++) {
+	for (uint64_t block = 0; block < a->witness->nr_blocks && !r; block++) {
 		enum era_role role = era_scan_role(a->scan, block);
 		uint32_t claim = a->orphans->claims[block];
 
 		if ((role != ROLE_ERAS && role != ROLE_WORDS) ||
-		    !is_lost(a, block) ||
-		    is_filed(a->eras, nr_eras, block) ||
+		    !is_lost(a, block) || is_filed(a->eras, nr_eras, block) ||
 		    is_filed(a->words, nr_words, block))
 			continue;
 		/* where there is but one index it needs no claim */
 		if (array_nr_blocks(a->md->sb.geometry.nr_blocks, 4) == 1 ||
 		    (role == ROLE_WORDS &&
-		     array_nr_blocks(era_nr_words(
-					     a->md->sb.geometry.nr_blocks),
+		     array_nr_blocks(era_nr_words(a->md->sb.geometry.nr_blocks),
 				     8) == 1))
 			claim = 1;
 		if (claim && claim != CLAIM_DISPUTED)

@@ -19,7 +19,7 @@ const struct map_ground map_ground_light = {
 
 /* From the oldest to the youngest, at even distances. */
 static const struct map_rgb scale[] = {
-	{ 0x36, 0x4b, 0x9a }, { 0x4a, 0x8f, 0xc7 }, { 0x98, 0xca, 0xe1 },
+	{ 0x2c, 0x50, 0xa8 }, { 0x4a, 0x8f, 0xc7 }, { 0x98, 0xca, 0xe1 },
 	{ 0xfe, 0xda, 0x8b }, { 0xf6, 0x7e, 0x4b }, { 0xc8, 0x10, 0x2e },
 };
 
@@ -110,6 +110,20 @@ static unsigned int cube_step(uint8_t v)
 	return v < 48 ? 0 : v < 115 ? 1 : (v - 35u) / 40;
 }
 
+/* How far a colour is from grey. */
+static int saturation(struct map_rgb c)
+{
+	int most = c.r > c.g ? c.r : c.g, least = c.r < c.g ? c.r : c.g;
+
+	most = most > c.b ? most : c.b;
+	least = least < c.b ? least : c.b;
+	return most - least;
+}
+
+/*
+ * A faint colour must not become grey, which means something else: it loses
+ * its darkest component instead.
+ */
 unsigned int map_colour_256(struct map_rgb c)
 {
 	static const uint8_t levels[] = { 0, 95, 135, 175, 215, 255 };
@@ -118,8 +132,14 @@ unsigned int map_colour_256(struct map_rgb c)
 	unsigned int grey = mean < 8 ? 0 : mean > 238 ? 23 : (mean - 3u) / 10;
 	int level = 8 + 10 * (int)grey;
 
-	if (distance(c, level, level, level) <
-	    distance(c, levels[r], levels[g], levels[b]))
+	if (saturation(c) > 24 && r == g && g == b && r) {
+		r -= c.r <= c.g && c.r <= c.b;
+		g -= c.g < c.r && c.g <= c.b;
+		b -= c.b < c.r && c.b < c.g;
+	} else if (saturation(c) <= 24 &&
+		   distance(c, level, level, level) <
+			   distance(c, levels[r], levels[g], levels[b])) {
 		return 232 + grey;
+	}
 	return 16 + 36 * r + 6 * g + b;
 }

@@ -62,26 +62,10 @@ static int pack_block(struct packer *packer, uint64_t block,
 	return r ? write_failed(packer, r) : 0;
 }
 
-/*
- * The first block from block on that is not wholly in a hole. Where holes
- * cannot be asked for, block itself.
- */
-static uint64_t skip_hole(const struct era_device *device, uint64_t block)
-{
-	off_t at;
-
-	if (device->block_device || device->fd < 0)
-		return block;
-	at = lseek(device->fd, (off_t)(block * ERA_BLOCK_SIZE), SEEK_DATA);
-	if (at >= 0)
-		return (uint64_t)at / ERA_BLOCK_SIZE;
-	return errno == ENXIO ? device->nr_blocks : block;
-}
-
 static int pack_blocks(struct packer *packer)
 {
 	struct era_device *device = packer->device;
-	uint64_t block = skip_hole(device, 0);
+	uint64_t block = era_device_next_data(device, 0);
 
 	while (block < device->nr_blocks) {
 		uint64_t left = device->nr_blocks - block;
@@ -96,7 +80,7 @@ static int pack_blocks(struct packer *packer)
 				       packer->buf + i * ERA_BLOCK_SIZE);
 		if (r)
 			return r;
-		block = skip_hole(device, block + nr);
+		block = era_device_next_data(device, block + nr);
 	}
 	return 0;
 }

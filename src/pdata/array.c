@@ -19,9 +19,9 @@ uint32_t array_map_nr_entries(const struct array_map *map, uint32_t index)
 
 	if (before >= map->nr_values)
 		return 0;
-	return map->nr_values - before < max ?
-		       (uint32_t)(map->nr_values - before) :
-		       max;
+	return map->nr_values - before < max
+		       ? (uint32_t)(map->nr_values - before)
+		       : max;
 }
 
 struct era_data_range array_map_data(const struct array_map *map,
@@ -40,7 +40,7 @@ struct era_data_range array_map_data(const struct array_map *map,
 /* What the walk over the btree fills. */
 struct loading {
 	struct array_map *map;
-	uint64_t next;	   /* index expected next */
+	uint64_t next;	    /* index expected next */
 	uint64_t accounted; /* indexes below this were reported lost */
 };
 
@@ -119,7 +119,8 @@ static int load_leaf(void *arg, struct walk *walk,
 		loading->next = index + 1;
 		data = array_map_data(map, index, index + 1);
 		if (walk_reference(walk, block, &at, data, &count_it))
-			r = array_map_add(map, (uint32_t)index, (uint32_t)block);
+			r = array_map_add(map, (uint32_t)index,
+					  (uint32_t)block);
 	}
 	return r;
 }
@@ -145,9 +146,8 @@ int array_map_load(struct array_map *map, struct walk *walk,
 		.role = role,
 		.root = map->root,
 		.value_size = 8,
-		.data_per_key =
-			(uint64_t)array_max_entries(map->value_size) *
-			array_map_data_per_value(map),
+		.data_per_key = (uint64_t)array_max_entries(map->value_size) *
+				array_map_data_per_value(map),
 		.data = array_map_data(map, 0, array_map_nr_blocks(map)),
 		.leaf = load_leaf,
 		.lost = load_lost,
@@ -245,14 +245,14 @@ void array_map_report(const struct array_map *map, struct era_device *device,
 	chain[n] = (struct era_where){ NULL, "superblock", map->holder[0] };
 	if (map->holder[1]) {
 		n++;
-		chain[n] = (struct era_where){ &chain[n - 1],
-					       "writeset tree node",
-					       map->holder[1] };
+		chain[n] =
+			(struct era_where){ &chain[n - 1], "writeset tree node",
+					    map->holder[1] };
 	}
 	for (unsigned int i = 0; i < depth; i++) {
 		n++;
-		chain[n] = (struct era_where){ &chain[n - 1], node_role,
-					       path[i] };
+		chain[n] =
+			(struct era_where){ &chain[n - 1], node_role, path[i] };
 	}
 	if (slot < map->nr_slots && map->slots[slot].index == index) {
 		n++;
@@ -274,11 +274,10 @@ static const char *array_block_fault(const struct array_map *map,
 		return "the block says it belongs elsewhere";
 	case BLOCK_BAD_CHECKSUM:
 		really = block_identify_anywhere(data);
-		return really == BLOCK_UNKNOWN ?
-			       "the checksum does not match" :
-		       really == BLOCK_BTREE_NODE ?
-			       "the block is a btree node" :
-			       "the block is of another kind";
+		return really == BLOCK_UNKNOWN ? "the checksum does not match"
+		       : really == BLOCK_BTREE_NODE
+			       ? "the block is a btree node"
+			       : "the block is of another kind";
 	case BLOCK_GOOD:
 		break;
 	}

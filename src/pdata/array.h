@@ -59,9 +59,10 @@ struct era_data_range array_map_data(const struct array_map *map,
 				     uint64_t begin, uint64_t end);
 
 /*
- * Walks the btree at map->root, which parent names. What cannot be read, and what is missing, is
- * reported as a fault of the walk and has no slot. The caller has filled in
- * value_size, nr_values, root, holder and name. Returns 0 or -ENOMEM.
+ * Walks the btree at map->root, which parent names. What cannot be read, and
+ * what is missing, is reported as a fault of the walk and has no slot. The
+ * caller has filled in value_size, nr_values, root, holder and name. Returns 0
+ * or -ENOMEM.
  */
 int array_map_load(struct array_map *map, struct walk *walk,
 		   const struct era_where *parent);

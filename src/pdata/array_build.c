@@ -57,9 +57,9 @@ static size_t room(const struct array_build *build, size_t nr)
 static int filled(struct array_build *build, size_t nr)
 {
 	build->nr += (uint32_t)nr;
-	return build->nr == array_max_entries(build->value_size) ?
-		       finish_block(build) :
-		       0;
+	return build->nr == array_max_entries(build->value_size)
+		       ? finish_block(build)
+		       : 0;
 }
 
 int array_build_add_eras(struct array_build *build, const uint32_t *eras,
@@ -86,8 +86,7 @@ int array_build_add_words(struct array_build *build, const uint64_t *words,
 	while (nr && !r) {
 		size_t n = room(build, nr);
 
-		put_le64_array(build->values + (size_t)build->nr * 8, words,
-			       n);
+		put_le64_array(build->values + (size_t)build->nr * 8, words, n);
 		words += n;
 		nr -= n;
 		r = filled(build, n);

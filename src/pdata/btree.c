@@ -62,8 +62,8 @@ bool walk_reference(struct walk *walk, uint64_t block,
 {
 	if (block >= walk->nr_blocks) {
 		walk_fault(walk, where, data,
-			   "the block number is out of range (the device has %" PRIu64
-			   " blocks)",
+			   "the block number is out of range (the device has "
+			   "%" PRIu64 " blocks)",
 			   walk->nr_blocks);
 		return false;
 	}
@@ -101,8 +101,7 @@ bool walk_check_block(struct walk *walk, const uint8_t *data, uint8_t failed,
 		break;
 	}
 	really = block_identify_anywhere(data);
-	walk->nr_foreign += block_identify(data, where->block) !=
-			    BLOCK_UNKNOWN;
+	walk->nr_foreign += block_identify(data, where->block) != BLOCK_UNKNOWN;
 	if (really != BLOCK_UNKNOWN)
 		walk_fault(walk, where, range, "the block is a %s",
 			   block_kind_name(really));
@@ -255,10 +254,10 @@ static bool line_up(struct walk *walk, const struct btree *tree,
 
 	*to = *visit;
 	level->numbers[nr] = (uint32_t)visit->block;
-	return walk_reference(
-		walk, visit->block, &where,
-		btree_data(tree, visit->key_begin, visit->key_end),
-		&to->counted);
+	return walk_reference(walk, visit->block, &where,
+			      btree_data(tree, visit->key_begin,
+					 visit->key_end),
+			      &to->counted);
 }
 
 static int walk_children(struct walk *walk, const struct btree *tree,
@@ -272,8 +271,8 @@ static int walk_children(struct walk *walk, const struct btree *tree,
 
 	for (uint32_t i = 0; i < nr && !r; i++) {
 		struct visit child = { node_child(node, i), node_key(node, i),
-				       i + 1 < nr ? node_key(node, i + 1) :
-						    visit->key_end,
+				       i + 1 < nr ? node_key(node, i + 1)
+						  : visit->key_end,
 				       visit->counted };
 		bool good = line_up(walk, tree, where, level, lined_up, &child);
 

@@ -21,10 +21,10 @@
 struct walk {
 	struct era_device *device;
 	struct era_report *report;
-	uint64_t nr_blocks;      /* pointers must be below this */
-	struct block_set seen;   /* reached in this pass */
+	uint64_t nr_blocks;	 /* pointers must be below this */
+	struct block_set seen;	 /* reached in this pass */
 	struct ref_counts *refs; /* counts every pointer, or NULL */
-	uint64_t nr_faults;      /* fatal problems found in this pass */
+	uint64_t nr_faults;	 /* fatal problems found in this pass */
 	/*
 	 * Those among them that no rot makes: a block with the right checksum
 	 * that is something else, because it has been used again.

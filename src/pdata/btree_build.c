@@ -132,8 +132,7 @@ static int write_node(struct btree_build *build, unsigned int depth,
 	return 0;
 }
 
-static int emit_node(struct btree_build *build, unsigned int depth,
-		     uint32_t nr)
+static int emit_node(struct btree_build *build, unsigned int depth, uint32_t nr)
 {
 	struct btree_build_level *level = &build->levels[depth];
 	uint32_t value_size = level_value_size(build, depth);
@@ -174,8 +173,7 @@ static int add_entry(struct btree_build *build, unsigned int depth,
 	return 0;
 }
 
-int btree_build_add(struct btree_build *build, uint64_t key,
-		    const void *value)
+int btree_build_add(struct btree_build *build, uint64_t key, const void *value)
 {
 	return add_entry(build, 0, key, value);
 }
@@ -187,8 +185,7 @@ int btree_build_finish(struct btree_build *build, uint64_t *root)
 	/* a level may appear above while the one below is emptied */
 	for (unsigned int depth = 0; !r; depth++) {
 		struct btree_build_level *level = &build->levels[depth];
-		uint32_t max =
-			node_max_entries(level_value_size(build, depth));
+		uint32_t max = node_max_entries(level_value_size(build, depth));
 
 		if (depth + 1 == build->nr_levels && level->nr <= max) {
 			r = write_node(build, depth, level->nr, root);

@@ -50,8 +50,7 @@ void btree_build_init(struct btree_build *build, struct block_writer *writer,
 void btree_build_release(struct btree_build *build);
 
 /* Adds an entry; its key is greater than that of the last. */
-int btree_build_add(struct btree_build *build, uint64_t key,
-		    const void *value);
+int btree_build_add(struct btree_build *build, uint64_t key, const void *value);
 
 /* Writes what is left and names the root; an empty tree is one empty leaf. */
 int btree_build_finish(struct btree_build *build, uint64_t *root);

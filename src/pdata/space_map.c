@@ -42,9 +42,9 @@ struct check {
 	struct walk *walk;
 	const struct space_map_root *root;
 	const struct era_where *parent;
-	uint64_t nr_blocks;	  /* that have counts and exist */
-	struct block_set many;	  /* bitmap says: look in the tree */
-	uint64_t nr_allocated;	  /* as counted */
+	uint64_t nr_blocks;    /* that have counts and exist */
+	struct block_set many; /* bitmap says: look in the tree */
+	uint64_t nr_allocated; /* as counted */
 	struct tally low, high, leaked, stray;
 	uint8_t index[ERA_BLOCK_SIZE];
 };
@@ -216,8 +216,8 @@ static int compare_many(struct check *check)
 /* Blocks in use past the end of the space map have no count at all. */
 static void tally_uncounted(struct check *check)
 {
-	for (uint64_t block = check->nr_blocks;
-	     block < check->walk->nr_blocks; block++)
+	for (uint64_t block = check->nr_blocks; block < check->walk->nr_blocks;
+	     block++)
 		if (check->walk->refs->counts[block])
 			tally_add(&check->low, block,
 				  check->walk->refs->counts[block], 0);
@@ -243,8 +243,7 @@ static bool read_index(struct check *check, const struct era_where *where)
 	if (!walk_reference(check->walk, where->block, where, ERA_NO_DATA,
 			    &counted))
 		return false;
-	r = era_device_read(check->walk->device, where->block, 1,
-			    check->index);
+	r = era_device_read(check->walk->device, where->block, 1, check->index);
 	return walk_check_block(check->walk, check->index, (uint8_t)-r,
 				BLOCK_INDEX, where, ERA_NO_DATA);
 }
@@ -299,9 +298,8 @@ int space_map_check(struct walk *walk, const struct space_map_root *root,
 	check->walk = walk;
 	check->root = root;
 	check->parent = parent;
-	check->nr_blocks = root->nr_blocks < walk->nr_blocks ?
-				   root->nr_blocks :
-				   walk->nr_blocks;
+	check->nr_blocks = root->nr_blocks < walk->nr_blocks ? root->nr_blocks
+							     : walk->nr_blocks;
 	r = block_set_init(&check->many, check->nr_blocks);
 	if (!r)
 		r = run_check(check, compare);

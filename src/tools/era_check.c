@@ -18,6 +18,7 @@
 #define KEY_SUPERBLOCK_ONLY 0x100
 #define KEY_IGNORE_NON_FATAL 0x101
 #define KEY_JSON 0x102
+#define KEY_REACHABLE_ONLY 0x103
 
 struct arguments {
 	const char *device;
@@ -33,6 +34,8 @@ static const struct argp_option options[] = {
 	{ "ignore-non-fatal-errors", KEY_IGNORE_NON_FATAL, NULL, 0,
 	  "Exit with 0 where only leaks, wrong totals and stray bits are found",
 	  0 },
+	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
+	  "Do not look for a newer history among unreferenced blocks", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
 	{ "quiet", 'q', NULL, 0, "Print nothing, exit status only", 0 },
 	{ 0 },
@@ -48,6 +51,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_IGNORE_NON_FATAL:
 		args->ignore_non_fatal = true;
+		return 0;
+	case KEY_REACHABLE_ONLY:
+		args->flags |= ERA_CHECK_REACHABLE_ONLY;
 		return 0;
 	case KEY_JSON:
 		args->json = true;
@@ -68,12 +74,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp argp = {
-	options, parse, "DEVICE",
-	"Checks the metadata of a dm-era device."
-	"\vExit status: 0 sound, 1 anything else.",
-	tool_argp_children, NULL, NULL
-};
+static const struct argp argp = { options,
+				  parse,
+				  "DEVICE",
+				  "Checks the metadata of a dm-era device."
+				  "\vExit status: 0 sound, 1 anything else.",
+				  tool_argp_children,
+				  NULL,
+				  NULL };
 
 static int check(const struct arguments *args, struct era_report *report)
 {
@@ -97,8 +105,8 @@ static bool is_sound(const struct arguments *args,
 static int print_json(const struct arguments *args,
 		      const struct report_json *json, bool sound)
 {
-	json_t *root = json_pack("{s:s, s:b}", "device", args->device,
-				 "sound", sound);
+	json_t *root =
+		json_pack("{s:s, s:b}", "device", args->device, "sound", sound);
 	json_t *problems = report_json_object(json);
 	int r = 0;
 
@@ -141,8 +149,7 @@ static int check_text(const struct arguments *args, struct era_report *report)
 		return r;
 	if (!args->quiet && nr[ERA_FATAL] + nr[ERA_NON_FATAL])
 		fprintf(stderr,
-			"%s: %s: %" PRIu64 " error%s, %" PRIu64
-			" non-fatal\n",
+			"%s: %s: %" PRIu64 " error%s, %" PRIu64 " non-fatal\n",
 			tool_name(), args->device, nr[ERA_FATAL],
 			nr[ERA_FATAL] == 1 ? "" : "s", nr[ERA_NON_FATAL]);
 	return is_sound(args, report) ? 0 : -EUCLEAN;
@@ -157,8 +164,8 @@ int main(int argc, char **argv)
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
-	r = args.json ? check_json(&args, &text.report) :
-			check_text(&args, &text.report);
+	r = args.json ? check_json(&args, &text.report)
+		      : check_text(&args, &text.report);
 	/* with non-fatal problems alone there is nothing more to say, either */
 	text.report.nr[ERA_FATAL] += r == -EUCLEAN;
 	return tool_exit_status(r, &text.report);

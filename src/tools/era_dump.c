@@ -76,23 +76,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!args->device)
 			argp_error(state, "no metadata device given");
 		if (args->repair && args->snapshot)
-			argp_error(state,
-				   "--repair and --metadata-snapshot exclude each other");
+			argp_error(state, "--repair and --metadata-snapshot "
+					  "exclude each other");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
 
 static const struct argp argp = {
-	options, parse, "DEVICE", "Dumps the metadata of a dm-era device as XML.",
-	tool_argp_children, NULL, NULL
+	options,
+	parse,
+	"DEVICE",
+	"Dumps the metadata of a dm-era device as XML.",
+	tool_argp_children,
+	NULL,
+	NULL
 };
 
 static int dump_sound(const struct arguments *args, struct era_device *device,
 		      struct era_visitor *sink, struct era_report *report)
 {
 	struct era_metadata md;
-	int r = era_metadata_open(&md, device, args->snapshot, report);
+	int r = era_metadata_open(&md, device, args->snapshot, NULL, report);
 
 	if (r)
 		return r;
@@ -125,9 +130,8 @@ static int dump(const struct arguments *args, struct era_device *device,
 	if (!writer)
 		return -ENOMEM;
 	xml_writer_init(writer, out, args->compact);
-	r = args->repair ?
-		    dump_salvaged(args, device, &writer->visitor, report) :
-		    dump_sound(args, device, &writer->visitor, report);
+	r = args->repair ? dump_salvaged(args, device, &writer->visitor, report)
+			 : dump_sound(args, device, &writer->visitor, report);
 	free(writer);
 	if (r)
 		output_abandon(out);
@@ -138,8 +142,8 @@ static int dump(const struct arguments *args, struct era_device *device,
 
 static int run(const struct arguments *args, struct era_report *report)
 {
-	unsigned int flags = args->snapshot ? ERA_DEVICE_SHARED :
-					      ERA_DEVICE_HINT_SNAPSHOT;
+	unsigned int flags =
+		args->snapshot ? ERA_DEVICE_SHARED : ERA_DEVICE_HINT_SNAPSHOT;
 	struct era_device device;
 	struct output out;
 	int r = era_device_open(&device, args->device, flags, NULL, report);

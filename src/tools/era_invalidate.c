@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "era/newer.h"
 #include "era/reader.h"
 #include "format/ranges.h"
 #include "tools/tool.h"
@@ -16,6 +17,7 @@
 #define KEY_SNAPSHOT 0x101
 #define KEY_FORMAT 0x102
 #define KEY_UNIT 0x103
+#define KEY_REACHABLE_ONLY 0x104
 
 struct arguments {
 	const char *device;
@@ -24,6 +26,7 @@ struct arguments {
 	bool have_era;
 	bool snapshot;
 	bool have_unit;
+	bool reachable_only;
 	bool quiet;
 	enum range_format format;
 	enum range_unit unit;
@@ -37,10 +40,14 @@ static const struct argp_option options[] = {
 	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, compressed where its name ends in .gz", 0 },
-	{ "format", KEY_FORMAT, "FORMAT", 0,
-	  "xml (the default), text or json", 0 },
+	{ "format", KEY_FORMAT, "FORMAT", 0, "xml (the default), text or json",
+	  0 },
 	{ "unit", KEY_UNIT, "UNIT", 0,
 	  "Of text and json: blocks (the default), sectors or bytes", 0 },
+	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
+	  "Do not look for a newer history among unreferenced blocks, which "
+	  "takes a scan of the whole device",
+	  0 },
 	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
 };
@@ -52,8 +59,8 @@ static unsigned int parse_name(const char *arg, const char *const *names,
 	for (unsigned int i = 0; i < 3; i++)
 		if (!strcmp(arg, names[i]))
 			return i;
-	argp_error(state, "unknown %s '%s' (%s, %s or %s)", what, arg,
-		   names[0], names[1], names[2]);
+	argp_error(state, "unknown %s '%s' (%s, %s or %s)", what, arg, names[0],
+		   names[1], names[2]);
 	return 0;
 }
 
@@ -64,8 +71,8 @@ static void check_usage(const struct arguments *args, struct argp_state *state)
 	if (!args->have_era)
 		argp_error(state, "no era given (--written-since)");
 	if (args->have_unit && args->format == RANGES_XML)
-		argp_error(state,
-			   "XML always counts blocks, --unit is for --format=text and --format=json");
+		argp_error(state, "XML always counts blocks, --unit is for "
+				  "--format=text and --format=json");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -90,6 +97,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->unit = parse_name(arg, units, "unit", state);
 		args->have_unit = true;
 		return 0;
+	case KEY_REACHABLE_ONLY:
+		args->reachable_only = true;
+		return 0;
 	case 'o':
 		args->output = arg;
 		return 0;
@@ -109,17 +119,52 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	options, parse, "--written-since ERA DEVICE",
+	options,
+	parse,
+	"--written-since ERA DEVICE",
 	"Lists the blocks of a dm-era device that were written since an era.",
-	tool_argp_children, NULL, NULL
+	tool_argp_children,
+	NULL,
+	NULL
 };
+
+/*
+ * A table loaded too early leaves metadata that looks sound and has forgotten
+ * writes. A live device's snapshot is read without this: there, blocks that
+ * it does not lead to are newer by right.
+ */
+static int open_whole(const struct arguments *args, struct era_metadata *md,
+		      struct era_device *device, struct era_report *report)
+{
+	struct block_set reachable;
+	struct era_newer newer;
+	struct era_scan scan;
+	int r;
+
+	if (args->snapshot || args->reachable_only)
+		return era_metadata_open(md, device, args->snapshot, NULL,
+					 report);
+	r = era_metadata_open(md, device, false, &reachable, report);
+	if (r)
+		return r;
+	r = era_scan_start(&scan, device);
+	if (!r)
+		r = era_newer_find(&newer, md, &scan, &reachable, report);
+	era_scan_release(&scan);
+	block_set_release(&reachable);
+	if (!r && newer.found)
+		r = -EUCLEAN;
+	if (r)
+		era_metadata_release(md);
+	return r;
+}
 
 static int list(const struct arguments *args, struct era_device *device,
 		struct output *out, struct era_report *report)
 {
 	struct range_writer writer;
 	struct era_metadata md;
-	int r = era_metadata_open(&md, device, args->snapshot, report);
+	int r = open_whole(args, &md, device, report);
 
 	if (!r) {
 		range_writer_init(&writer, out, args->format, args->unit);
@@ -135,8 +180,8 @@ static int list(const struct arguments *args, struct era_device *device,
 
 static int run(const struct arguments *args, struct era_report *report)
 {
-	unsigned int flags = args->snapshot ? ERA_DEVICE_SHARED :
-					      ERA_DEVICE_HINT_SNAPSHOT;
+	unsigned int flags =
+		args->snapshot ? ERA_DEVICE_SHARED : ERA_DEVICE_HINT_SNAPSHOT;
 	struct era_device device;
 	struct output out;
 	int r = era_device_open(&device, args->device, flags, NULL, report);

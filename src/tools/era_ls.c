@@ -399,7 +399,7 @@ static int list(const struct arguments *args, struct era_device *device,
 
 	if (r)
 		return r;
-	r = era_metadata_open(&md, device, args->snapshot, report);
+	r = era_metadata_open(&md, device, args->snapshot, NULL, report);
 	if (r)
 		return r;
 	read_copy(&listing, device, report);

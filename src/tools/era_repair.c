@@ -27,6 +27,7 @@
 #define KEY_NR_BLOCKS 0x106
 #define KEY_CURRENT_ERA 0x107
 #define KEY_DROP_SNAPSHOT 0x108
+#define KEY_REACHABLE_ONLY 0x109
 
 struct arguments {
 	const char *input;
@@ -45,7 +46,8 @@ static const struct argp_option options[] = {
 	{ "input", 'i', "DEVICE", 0, "Read the damaged metadata from DEVICE",
 	  0 },
 	{ "output", 'o', "DEVICE", 0,
-	  "Write the repaired metadata to DEVICE; a file that does not exist is created",
+	  "Write the repaired metadata to DEVICE; a file that does not exist "
+	  "is created",
 	  0 },
 	{ "in-place", KEY_IN_PLACE, "DEVICE", 0,
 	  "Repair DEVICE itself, in one transaction", 0 },
@@ -57,12 +59,18 @@ static const struct argp_option options[] = {
 	  "Say what would be done, and write nothing", 0 },
 	{ "drop-metadata-snapshot", KEY_DROP_SNAPSHOT, NULL, 0,
 	  "Drop the metadata snapshot even where it is sound", 0 },
+	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
+	  "Take unreferenced blocks for what the device held before it was "
+	  "last formatted, and not for a newer history",
+	  0 },
 	{ "block-size", KEY_BLOCK_SIZE, "SECTORS", 0,
 	  "The tracking block size, where the superblock is lost", 0 },
 	{ "nr-blocks", KEY_NR_BLOCKS, "N", 0,
 	  "The number of data blocks, where the superblock is lost", 0 },
 	{ "current-era", KEY_CURRENT_ERA, "ERA", 0,
-	  "The current era was at least ERA, where the superblock is lost", 0 },
+	  "The current era was at least ERA, where the superblock or a newer "
+	  "history is lost",
+	  0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
 	{ "quiet", 'q', NULL, 0, "Print nothing, exit status only", 0 },
 	{ 0 },
@@ -74,7 +82,8 @@ static void check_usage(const struct arguments *args, struct argp_state *state)
 		if (!args->device || args->input || args->output ||
 		    args->in_place || args->undo || args->dry_run)
 			argp_error(state,
-				   "--undo-apply takes the undo file and one device, and no other option");
+				   "--undo-apply takes the undo file and one "
+				   "device, and no other option");
 		return;
 	}
 	if (args->device)
@@ -82,7 +91,8 @@ static void check_usage(const struct arguments *args, struct argp_state *state)
 	if (args->in_place && (args->input || args->output))
 		argp_error(state, "--in-place goes without -i and -o");
 	if (!args->in_place && !args->input)
-		argp_error(state, "no metadata device given (-i or --in-place)");
+		argp_error(state,
+			   "no metadata device given (-i or --in-place)");
 	if (!args->in_place && !args->output && !args->dry_run)
 		argp_error(state, "no output device given (-o)");
 	if (args->undo && !args->in_place)
@@ -99,8 +109,9 @@ static error_t parse_geometry(int key, char *arg, struct argp_state *state)
 		g->data_block_size = (uint32_t)tool_parse_number(
 			arg, UINT32_MAX, "--block-size", state);
 		if (!g->data_block_size || g->data_block_size % 8)
-			argp_error(state,
-				   "--block-size must be a multiple of 8 sectors");
+			argp_error(
+				state,
+				"--block-size must be a multiple of 8 sectors");
 		return 0;
 	case KEY_NR_BLOCKS:
 		g->nr_blocks = (uint32_t)tool_parse_number(
@@ -137,6 +148,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_DRY_RUN:
 		args->dry_run = true;
 		return 0;
+	case KEY_REACHABLE_ONLY:
+		args->salvage.reachable_only = true;
+		return 0;
 	case KEY_DROP_SNAPSHOT:
 		args->salvage.drop_snapshot = true;
 		return 0;
@@ -159,13 +173,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	options, parse,
+	options,
+	parse,
 	"-i DEVICE -o DEVICE\n--in-place DEVICE\n--undo-apply FILE DEVICE",
-	"Repairs the metadata of a dm-era device without losing a write: what is "
+	"Repairs the metadata of a dm-era device without losing a write: what "
+	"is "
 	"in doubt counts as written."
-	"\vExit status: 0 where the result is sound, whatever had to be assumed; "
+	"\vExit status: 0 where the result is sound, whatever had to be "
+	"assumed; "
 	"1 anything else.",
-	tool_argp_children, NULL, NULL
+	tool_argp_children,
+	NULL,
+	NULL
 };
 
 /* A sink that takes everything, for --dry-run. */
@@ -216,10 +235,13 @@ static struct era_visitor ignore = { ignore_superblock, ignore_begin,
 				     ignore_eras,	ignore_end };
 
 /* What was written must hold up to the check of era_check. */
-static int verify(struct era_device *device, struct era_report *report)
+static int verify(const struct arguments *args, struct era_device *device,
+		  struct era_report *report)
 {
 	uint64_t before = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
-	int r = era_check(device, 0, report);
+	unsigned int flags =
+		args->salvage.reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0;
+	int r = era_check(device, flags, report);
 
 	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != before) {
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
@@ -239,15 +261,16 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 	if (r)
 		return r;
 	if (era_device_same(&target.device, salvage->device)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is both input and output (--in-place repairs it)",
-			   args->output);
+		era_report(
+			report, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s is both input and output (--in-place repairs it)",
+			args->output);
 		r = -EINVAL;
 	}
 	if (!r)
 		r = era_repair_to(salvage, &target.device, told, report);
 	if (!r)
-		r = verify(&target.device, report);
+		r = verify(args, &target.device, report);
 	return tool_target_close(&target, r, report);
 }
 
@@ -271,7 +294,7 @@ static int repair_in_place(const struct arguments *args,
 		undo = undo_log_finish(&log);
 		r = r ? r : undo;
 	}
-	return r ? r : verify(salvage->device, report);
+	return r ? r : verify(args, salvage->device, report);
 }
 
 static int repair(const struct arguments *args, struct era_salvage *salvage,
@@ -289,10 +312,10 @@ static int repair(const struct arguments *args, struct era_salvage *salvage,
 	if (r)
 		return r;
 	if (args->dry_run)
-		return need == ERA_REPAIR_REBUILD ?
-			       era_salvage_read_tell(salvage, &ignore,
-						     told.raised, told.arg) :
-			       0;
+		return need == ERA_REPAIR_REBUILD
+			       ? era_salvage_read_tell(salvage, &ignore,
+						       told.raised, told.arg)
+			       : 0;
 	if (args->in_place)
 		return repair_in_place(args, salvage, need, &told, report);
 	return repair_to(args, salvage, &told, report);
@@ -375,7 +398,7 @@ int main(int argc, char **argv)
 	if (args.undo_apply)
 		r = apply_undo(&args, &text.report);
 	else
-		r = args.json ? run_json(&args, &text.report) :
-				run_text(&args, &text.report);
+		r = args.json ? run_json(&args, &text.report)
+			      : run_text(&args, &text.report);
 	return tool_exit_status(r, &text.report);
 }

@@ -58,13 +58,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	options, parse, "-i FILE -o DEVICE",
+	options,
+	parse,
+	"-i FILE -o DEVICE",
 	"Writes metadata of a dm-era device from XML, as era_dump makes it.",
-	tool_argp_children, NULL, NULL
+	tool_argp_children,
+	NULL,
+	NULL
 };
 
-static int build(struct input *in, const char *name,
-		 struct era_device *device, struct era_report *report)
+static int build(struct input *in, const char *name, struct era_device *device,
+		 struct era_report *report)
 {
 	struct era_builder builder;
 	int r = era_builder_init(&builder, device, report);
@@ -89,8 +93,8 @@ static bool is_same(const struct input *in, const struct era_device *device)
 static int restore(const struct arguments *args, struct input *in,
 		   struct era_report *report)
 {
-	const char *name = strcmp(args->input, "-") ? args->input :
-						      "standard input";
+	const char *name =
+		strcmp(args->input, "-") ? args->input : "standard input";
 	struct tool_target target;
 	int r = tool_target_open(&target, args->output, report);
 

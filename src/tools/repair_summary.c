@@ -32,10 +32,9 @@ static struct summary_count *find_count(struct repair_summary *summary,
 	struct summary_count *counts;
 	size_t i = 0;
 
-	while (i < summary->nr_counts &&
-	       (summary->counts[i].class < class ||
-		(summary->counts[i].class == class &&
-		 summary->counts[i].era < era)))
+	while (i < summary->nr_counts && (summary->counts[i].class < class ||
+					  (summary->counts[i].class == class &&
+					   summary->counts[i].era < era)))
 		i++;
 	if (i < summary->nr_counts && summary->counts[i].class == class &&
 	    summary->counts[i].era == era)
@@ -113,18 +112,19 @@ static void format_advice(const struct repair_summary *summary, char *buf,
 
 	if (!nr)
 		snprintf(buf, size,
-			 "blocks written since any era are complete, and nothing had to be assumed");
+			 "blocks written since any era are complete, and "
+			 "nothing had to be assumed");
 	else if (nr >= summary->geometry.nr_blocks / 2)
 		snprintf(buf, size,
 			 "take a full backup: %" PRIu64 " of %" PRIu32
-			 " data blocks had to be assumed written (since era %" PRIu64
-			 " the list is exact)",
+			 " data blocks had to be assumed written (since era "
+			 "%" PRIu64 " the list is exact)",
 			 nr, summary->geometry.nr_blocks, (uint64_t)era + 1);
 	else
 		snprintf(buf, size,
 			 "blocks written since era %" PRIu64
-			 " are complete and exact; lists since an earlier era are complete, with up to %" PRIu64
-			 " blocks too many",
+			 " are complete and exact; lists since an earlier era "
+			 "are complete, with up to %" PRIu64 " blocks too many",
 			 (uint64_t)era + 1, nr);
 }
 
@@ -147,16 +147,17 @@ static void print_ranges(const struct summary_count *count, FILE *stream)
 static const char *outcome(const struct repair_summary *summary)
 {
 	static const char *const done[] = {
-		[ERA_REPAIR_NOTHING] =
-			"sound and clean: nothing was changed",
+		[ERA_REPAIR_NOTHING] = "sound and clean: nothing was changed",
 		[ERA_REPAIR_ARCHIVE] =
-			"the trees are sound: they were kept, the open writeset archived, the space map written anew",
+			"the trees are sound: they were kept, the open "
+			"writeset archived, the space map written anew",
 		[ERA_REPAIR_REBUILD] = "the metadata was written anew",
 	};
 	static const char *const would[] = {
 		[ERA_REPAIR_NOTHING] = "sound and clean: nothing to do",
 		[ERA_REPAIR_ARCHIVE] =
-			"the trees are sound: they would be kept, the open writeset archived, the space map written anew",
+			"the trees are sound: they would be kept, the open "
+			"writeset archived, the space map written anew",
 		[ERA_REPAIR_REBUILD] = "the metadata would be written anew",
 	};
 
@@ -190,7 +191,8 @@ void repair_summary_text(const struct repair_summary *summary, FILE *stream)
 		fputc('\n', stream);
 	}
 	if (summary->lost_snapshot)
-		fprintf(stream, "the metadata snapshot was damaged and is dropped\n");
+		fprintf(stream,
+			"the metadata snapshot was damaged and is dropped\n");
 	else if (summary->kept_snapshot)
 		fprintf(stream, "the metadata snapshot is kept\n");
 	fprintf(stream, "current era: %" PRIu32 "\n",
@@ -241,7 +243,8 @@ static json_t *summary_json(const struct repair_summary *summary)
 	total_of(summary, ERA_ASSUMPTION, &assumed);
 	format_advice(summary, advice, sizeof(advice));
 	return json_pack(
-		"{s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:s}",
+		"{s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, "
+		"s:o, s:I, s:I, s:s}",
 		"action", actions[summary->need], "dry_run", summary->dry_run,
 		"exact", summary->exact, "newer_history", summary->forked,
 		"superblock_rebuilt", summary->rebuilt_superblock,

@@ -24,7 +24,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 
 /* argp's own are --help, -?, --usage, --version and -V */
 static const struct argp_option common_options[] = {
-	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1 },
+	{ NULL, 'h', NULL, 0, "Give this help list", -1 },
 	{ 0 },
 };
 
@@ -87,8 +87,9 @@ uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
 	const char *end;
 
 	if (!parse_digits(arg, &value, &end) || *end || value > max)
-		argp_error(state, "%s must be a number from 0 to %" PRIu64
-				  ", not '%s'",
+		argp_error(state,
+			   "%s must be a number from 0 to %" PRIu64
+			   ", not '%s'",
 			   what, max, arg);
 	return value;
 }
@@ -127,9 +128,10 @@ uint64_t tool_parse_size(const char *arg, uint64_t max, const char *what,
 	if (parse_digits(arg, &value, &end))
 		m = multiplier(end);
 	if (!m || __builtin_mul_overflow(value, m, &value) || value > max)
-		argp_error(state,
-			   "%s must be a size such as 65536, 64K or 1G, not '%s'",
-			   what, arg);
+		argp_error(
+			state,
+			"%s must be a size such as 65536, 64K or 1G, not '%s'",
+			what, arg);
 	return value;
 }
 
@@ -141,8 +143,8 @@ int tool_target_open(struct tool_target *target, const char *path,
 
 	*target = (struct tool_target){ .device = { .fd = -1 } };
 	if (!stat(path, &st))
-		return era_device_open(&target->device, path,
-				       ERA_DEVICE_WRITE, NULL, report);
+		return era_device_open(&target->device, path, ERA_DEVICE_WRITE,
+				       NULL, report);
 	r = output_file_open(&target->file, path, report);
 	if (r)
 		return r;

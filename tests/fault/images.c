@@ -172,7 +172,7 @@ bool dates_read(struct dates *dates, struct era_device *device)
 	int r;
 
 	dates_init(dates);
-	if (era_metadata_open(&md, device, false, NULL))
+	if (era_metadata_open(&md, device, false, NULL, NULL))
 		return false;
 	r = era_read_logical(&md, &dates->visitor);
 	era_metadata_release(&md);

@@ -352,7 +352,7 @@ static int write_target(struct fake_device *source, struct fake_device *target,
 		era_salvage_close(&salvage);
 		return r;
 	}
-	r = era_metadata_open(&md, &source->device, false, NULL);
+	r = era_metadata_open(&md, &source->device, false, NULL, NULL);
 	if (r)
 		return r;
 	r = era_builder_init(&builder, &target->device, NULL);
