@@ -194,6 +194,12 @@ static int fail(struct era_device *device, uint64_t offset, int err)
 	return -err;
 }
 
+static void count(struct era_device *device, size_t n)
+{
+	if (device->moved)
+		device->moved(device->moved_arg, n);
+}
+
 /* Reads all of iov, which it uses up, from offset on. */
 static int read_fully(struct era_device *device, struct iovec *iov, int nr_iov,
 		      uint64_t offset)
@@ -206,6 +212,7 @@ static int read_fully(struct era_device *device, struct iovec *iov, int nr_iov,
 			continue;
 		if (n <= 0) /* the end comes early where a device shrinks */
 			return fail(device, offset, n ? errno : EIO);
+		count(device, (size_t)n);
 		offset += (uint64_t)n;
 		while (nr_iov && (size_t)n >= iov->iov_len) {
 			n -= (ssize_t)iov->iov_len;
@@ -338,6 +345,17 @@ uint64_t era_device_next_data(const struct era_device *device, uint64_t block)
 	return block < device->nr_blocks ? block : device->nr_blocks;
 }
 
+uint64_t era_device_used(const struct era_device *device)
+{
+	uint64_t size = device->nr_blocks * ERA_BLOCK_SIZE, used;
+	struct stat st;
+
+	if (device->block_device || fstat(device->fd, &st))
+		return size;
+	used = (uint64_t)st.st_blocks * 512;
+	return used < size ? used : size;
+}
+
 void era_device_will_need(struct era_device *device, const uint32_t *blocks,
 			  size_t nr)
 {
@@ -370,6 +388,7 @@ int era_device_write(struct era_device *device, uint64_t first, size_t nr,
 			continue;
 		if (n <= 0)
 			return fail(device, offset, n ? errno : EIO);
+		count(device, (size_t)n);
 		data += n;
 		left -= (size_t)n;
 		offset += (uint64_t)n;

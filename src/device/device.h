@@ -52,6 +52,9 @@ struct era_device {
 	uint64_t nr_blocks; /* whole metadata blocks */
 	bool block_device;
 	bool growable; /* a new file: nr_blocks follows what is written */
+	/* told of all that was read or written, in bytes; may be NULL */
+	void (*moved)(void *arg, uint64_t n);
+	void *moved_arg;
 	/* set when a read, write or flush fails, for the message */
 	uint64_t error_offset; /* bytes */
 };
@@ -95,6 +98,9 @@ int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
  * be asked for.
  */
 uint64_t era_device_next_data(const struct era_device *device, uint64_t block);
+
+/* Bytes that are not in holes: what reading all of it comes to. */
+uint64_t era_device_used(const struct era_device *device);
 
 /* Asks the kernel to read these soon; advice only. */
 void era_device_will_need(struct era_device *device, const uint32_t *blocks,

@@ -131,6 +131,22 @@ int era_metadata_add_writeset(struct era_metadata *md, uint32_t era,
 	return 0;
 }
 
+static void tell_map(const struct array_map *map, struct era_scan *scan)
+{
+	enum era_role role = map->value_size == 4 ? ROLE_ERAS : ROLE_WORDS;
+
+	for (size_t i = 0; i < map->nr_slots; i++)
+		era_scan_tell(scan, map->slots[i].block, role);
+}
+
+void era_metadata_tell_scan(const struct era_metadata *md,
+			    struct era_scan *scan)
+{
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		tell_map(&md->writesets[i].words, scan);
+	tell_map(&md->eras, scan);
+}
+
 static int compare_writesets(const void *a, const void *b)
 {
 	const struct era_writeset *x = a, *y = b;

@@ -10,6 +10,7 @@
 #ifndef ERA_METADATA_H
 #define ERA_METADATA_H
 
+#include "era/scan.h"
 #include "era/superblock.h"
 #include "pdata/array.h"
 
@@ -66,6 +67,14 @@ int era_metadata_load_writesets(struct era_metadata *md, struct walk *walk,
 int era_metadata_add_writeset(struct era_metadata *md, uint32_t era,
 			      uint32_t nr_bits, uint64_t root,
 			      struct era_writeset **ws);
+
+/*
+ * Tells a scan what the array blocks that the maps lead to should be, so that
+ * it need not read them. For whoever will read them all the same and fail
+ * where one is something else.
+ */
+void era_metadata_tell_scan(const struct era_metadata *md,
+			    struct era_scan *scan);
 
 /* Puts the writesets into their order after some were added. */
 void era_metadata_sort(struct era_metadata *md);

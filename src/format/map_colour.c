@@ -99,47 +99,46 @@ struct map_rgb map_cell_colour(const struct map *map,
 	return mix(ground->never, written, part);
 }
 
-static unsigned int distance(struct map_rgb a, int r, int g, int b)
-{
-	return (unsigned int)((a.r - r) * (a.r - r) + (a.g - g) * (a.g - g) +
-			      (a.b - b) * (a.b - b));
-}
-
-static unsigned int cube_step(uint8_t v)
-{
-	return v < 48 ? 0 : v < 115 ? 1 : (v - 35u) / 40;
-}
-
-/* How far a colour is from grey. */
-static int saturation(struct map_rgb c)
-{
-	int most = c.r > c.g ? c.r : c.g, least = c.r < c.g ? c.r : c.g;
-
-	most = most > c.b ? most : c.b;
-	least = least < c.b ? least : c.b;
-	return most - least;
-}
-
 /*
- * A faint colour must not become grey, which means something else: it loses
- * its darkest component instead.
+ * How different two colours look: in light, and twice that in hue, for a
+ * faint red must not become the grey that means something else.
  */
-unsigned int map_colour_256(struct map_rgb c)
+static int difference(struct map_rgb a, struct map_rgb b)
+{
+	int red = a.r - b.r, green = a.g - b.g, blue = a.b - b.b;
+	int light = (red + green + blue) / 3;
+
+	red -= light;
+	green -= light;
+	blue -= light;
+	return light * light + 2 * (red * red + green * green + blue * blue);
+}
+
+/* Colour i of those behind the first 16: a cube of 6 by 6 by 6, then greys */
+static struct map_rgb terminal_colour(unsigned int i)
 {
 	static const uint8_t levels[] = { 0, 95, 135, 175, 215, 255 };
-	unsigned int r = cube_step(c.r), g = cube_step(c.g), b = cube_step(c.b);
-	int mean = (c.r + c.g + c.b) / 3;
-	unsigned int grey = mean < 8 ? 0 : mean > 238 ? 23 : (mean - 3u) / 10;
-	int level = 8 + 10 * (int)grey;
+	uint8_t grey;
 
-	if (saturation(c) > 24 && r == g && g == b && r) {
-		r -= c.r <= c.g && c.r <= c.b;
-		g -= c.g < c.r && c.g <= c.b;
-		b -= c.b < c.r && c.b < c.g;
-	} else if (saturation(c) <= 24 &&
-		   distance(c, level, level, level) <
-			   distance(c, levels[r], levels[g], levels[b])) {
-		return 232 + grey;
+	if (i < 216)
+		return (struct map_rgb){ levels[i / 36], levels[i / 6 % 6],
+					 levels[i % 6] };
+	grey = (uint8_t)(8 + 10 * (i - 216));
+	return (struct map_rgb){ grey, grey, grey };
+}
+
+unsigned int map_colour_256(struct map_rgb colour)
+{
+	unsigned int best = 0;
+	int least = INT32_MAX;
+
+	for (unsigned int i = 0; i < 240; i++) {
+		int d = difference(colour, terminal_colour(i));
+
+		if (d < least) {
+			least = d;
+			best = i;
+		}
 	}
-	return 16 + 36 * r + 6 * g + b;
+	return 16 + best;
 }

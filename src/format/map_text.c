@@ -256,7 +256,7 @@ static void put_title(struct text *text, const char *name)
 	    human_size(size, map->geometry.nr_blocks * map_block_bytes(map)),
 	    map->geometry.nr_blocks, human_size(block, map_block_bytes(map)),
 	    map->geometry.current_era);
-	put(text, "a cell is %s; on the right: bytes by last era\n\n",
+	put(text, "a cell is %s, bars are bytes by era\n\n",
 	    human_size(cell, map->cell_blocks * map_block_bytes(map)));
 }
 

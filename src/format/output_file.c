@@ -163,7 +163,7 @@ static int create_temp(struct output_file *file, mode_t mode)
 			return -ENOMEM;
 		}
 		file->fd = open(file->temp,
-				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+				O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 		if (file->fd >= 0)
 			return 0;
 		err = errno;

@@ -148,8 +148,11 @@ static int open_whole(const struct arguments *args, struct era_metadata *md,
 	if (r)
 		return r;
 	r = era_scan_start(&scan, device);
-	if (!r)
+	if (!r) {
+		/* the listing reads the arrays and stops where one is not */
+		era_metadata_tell_scan(md, &scan);
 		r = era_newer_find(&newer, md, &scan, &reachable, report);
+	}
 	era_scan_release(&scan);
 	block_set_release(&reachable);
 	if (!r && newer.found)

@@ -7,12 +7,18 @@ resized, removed.  A wrong reference count shows in one of these, as an
 overwritten block or as an error.
 """
 
+import gzip
+import json
 import random
+from pathlib import Path
 
 import pytest
 
-from workload import (assert_exact, assert_snapshot_exact, eras_of_writes,
-                      random_writes)
+from workload import (SECTOR, assert_complete, assert_exact,
+                      assert_kernel_goes_on, assert_snapshot_exact,
+                      eras_of_writes, random_writes)
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 def restored(tools, machine):
@@ -30,14 +36,14 @@ def restored_over_old_metadata(tools, machine):
     tools.restore(xml, machine.metadata)
 
 
-def repaired(tools, machine):
+def repaired(tools, machine, *options):
     image = machine.blank("repaired")
-    tools.repair(machine.metadata, image)
+    tools.repair(machine.metadata, image, *options)
     machine.replace_metadata(image)
 
 
-def repaired_in_place(tools, machine):
-    tools.repair_in_place(machine.metadata)
+def repaired_in_place(tools, machine, *options):
+    tools.repair_in_place(machine.metadata, *options)
 
 
 # Blocks before and after the resize, sectors a block.
@@ -93,3 +99,104 @@ def test_the_kernel_goes_on(boot, tools, seen, way, size):
                           + f"write {grown - 1}\ndeactivate", blocks=grown)
     seen("activated, written, checkpointed, snapshotted, dropped, resized, "
          "removed: sound and exact after each")
+
+
+# One image of each way to go wrong, of tests/data.
+IMAGES = (
+    "crash_k72", "crash_snap", "stale_short", "stale_live",
+    "rot_crash_k61_superblock", "rot_crash_k61_four",
+    "rot_crash_snap_bitset-leaf", "rot_crash_snap_snapshot-superblock",
+    "rot_crash_snap_writeset-tree-node", "rot_clean_snap_era-array-node",
+    "rot_clean_snap_space-map", "rot_clean_snap_four",
+)
+IMAGES_IN_CI = (("stale_live", repaired_in_place),
+                ("rot_clean_snap_four", repaired))
+
+
+@pytest.mark.parametrize("image, way", [
+    pytest.param(image, way, id=f"{image}-{way.__name__}".replace("_", "-"),
+                 marks=[pytest.mark.ci] if (image, way) in IMAGES_IN_CI
+                 else [])
+    for image in IMAGES for way in (repaired, repaired_in_place)])
+def test_the_kernel_goes_on_after_repair(boot, tools, seen, image, way):
+    """Stale, rotted and unclean metadata that once was a real kernel's."""
+    nr_blocks, grown, block_size = 512, 700, 128
+    truth = json.loads((DATA / f"{image}.json").read_text())
+    assert truth["block_size"] == block_size
+    machine = boot(block_size=block_size, origin=grown * block_size * SECTOR)
+    machine.metadata.write_bytes(
+        gzip.decompress((DATA / f"{image}.img.gz").read_bytes()))
+    machine.history.add_truth(truth["checks"])
+    options = () if "rot" not in image else ("--block-size", block_size)
+    way(tools, machine, *options)
+    assert_right = assert_complete
+    if truth["state"] == "unclean":
+        assert_right = assert_exact
+    extra = assert_right(tools, machine, nr_blocks) or 0
+    assert_kernel_goes_on(tools, machine, random.Random(image), nr_blocks,
+                          grown, assert_right)
+    seen(f"nothing lost, {extra} blocks too many; the kernel goes on, "
+         "resized, too")
+
+
+def in_mid_era(boot):
+    machine = boot()
+    machine.run("activate\n" + eras_of_writes(random.Random(31), 512, eras=4)
+                + "forced_reboot", ends="reboot")
+    return machine
+
+
+# Where the tool dies: at its first write past so many blocks. The superblock
+# could be written in every case.
+LIMITS = [1 << n for n in range(11)]
+
+
+@pytest.mark.ci
+def test_killed_in_mid_repair(boot, tools, seen):
+    machine = in_mid_era(boot)
+    cuts = 0
+    for limit in LIMITS:
+        copy = machine.copy_metadata("copy")
+        if tools.run_up_to_block(limit, "era_repair", "--in-place", copy):
+            continue
+        cuts += 1
+        assert_exact(tools, machine, 512, copy)
+        copy.rename(machine.directory / "cut")
+    assert cuts, "the repair was never cut short"
+    machine.replace_metadata(machine.directory / "cut")
+    machine.run("activate\n" + eras_of_writes(random.Random(32), 512, eras=2)
+                + "deactivate")
+    assert_exact(tools, machine, 512)
+    seen(f"killed at {cuts} places: sound and exact at each, activated")
+
+
+@pytest.mark.parametrize("target", ["blank", pytest.param(
+    "in-use", marks=pytest.mark.ci)])
+def test_killed_in_mid_restore(boot, tools, seen, target):
+    """The kernel formats a device of zeros, so the tool must not leave one."""
+    machine = in_mid_era(boot)
+    xml = machine.directory / "dump.xml"
+    tools.dump(machine.metadata, xml)
+    cuts = 0
+    for limit in LIMITS:
+        if target == "blank":
+            copy = machine.blank("copy")
+        else:
+            copy = machine.copy_metadata("copy")
+        if tools.run_up_to_block(limit, "era_restore", "-i", xml, "-o", copy):
+            continue
+        cuts += 1
+        assert not tools.is_sound(copy)
+        copy.rename(machine.directory / "cut")
+    assert cuts, "the restore was never cut short"
+    machine.replace_metadata(machine.directory / "cut")
+    before = machine.metadata.read_bytes()
+    machine.run('if dmsetup create era --table "$(era_table)"; then\n'
+                "exit 1\nfi")
+    assert machine.metadata.read_bytes() == before
+    tools.restore(xml, machine.metadata)
+    machine.run("activate\n" + eras_of_writes(random.Random(33), 512, eras=2)
+                + "deactivate")
+    assert_exact(tools, machine, 512)
+    seen(f"killed at {cuts} places: the kernel refuses the device and leaves "
+         "it alone; restored again, it is exact")

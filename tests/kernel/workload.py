@@ -40,12 +40,13 @@ def _on_device(blocks, nr_blocks):
     return {b for b in blocks if b < nr_blocks}
 
 
-def assert_exact(tools, machine, nr_blocks):
+def assert_exact(tools, machine, nr_blocks, metadata=None):
     """Sound, and the list since each era seen is exactly what was written."""
-    tools.check(machine.metadata)
+    metadata = metadata or machine.metadata
+    tools.check(metadata)
     history = machine.history
     for era in [*history.eras, history.eras[-1] + 1]:
-        listed = tools.written_since(machine.metadata, era)
+        listed = tools.written_since(metadata, era)
         written = _on_device(history.written_since(era), nr_blocks)
         assert listed == written, (
             f"since era {era}: missing {sorted(written - listed)[:9]}, "
@@ -76,3 +77,28 @@ def assert_complete(tools, machine, nr_blocks, metadata=None):
         begun = _on_device(history.begun_since(era), nr_blocks)
         worst = max(worst, len(listed - begun))
     return worst
+
+
+def assert_kernel_goes_on(tools, machine, rng, nr_blocks, grown,
+                          assert_right=assert_complete):
+    """All that an era device goes through, on metadata that we wrote.
+
+    A snapshot dropped where one is held, written to, checkpointed,
+    snapshotted, rebooted by force; the snapshot dropped, written to,
+    removed, resized, removed again.
+    """
+    longest = max(2, nr_blocks // 20)
+
+    def writes(blocks):
+        return eras_of_writes(rng, blocks, eras=2, longest=longest)
+
+    machine.run(f"activate {nr_blocks * machine.block_size}\n"
+                "drop_snapshot || true\n" + writes(nr_blocks)
+                + "take_snapshot\n" + writes(nr_blocks)
+                + "forced_reboot", ends="reboot")
+    assert_right(tools, machine, nr_blocks)
+    machine.run(f"activate {nr_blocks * machine.block_size}\n"
+                "drop_snapshot\n" + writes(nr_blocks) + "deactivate\n"
+                f"activate {grown * machine.block_size}\n" + writes(grown)
+                + f"write {grown - 1}\ndeactivate")
+    assert_right(tools, machine, grown)

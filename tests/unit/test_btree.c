@@ -275,9 +275,13 @@ Test(btree, a_growable_device_ends_where_the_format_does)
 	uint64_t block;
 
 	cr_assert_eq(block_allocator_init(&allocator, &device, NULL), 0);
-	allocator.next = MAX_METADATA_BLOCKS - 1;
-	cr_assert_eq(block_allocator_next(&allocator, &block), 0);
-	cr_assert_eq(block, MAX_METADATA_BLOCKS - 1);
+	cr_assert_eq(ref_counts_grow(&allocator.refs, MAX_METADATA_BLOCKS - 1),
+		     0);
+	allocator.next = MAX_METADATA_BLOCKS - 2;
+	for (uint64_t left = 2; left; left--) {
+		cr_assert_eq(block_allocator_next(&allocator, &block), 0);
+		cr_assert_eq(block, MAX_METADATA_BLOCKS - left);
+	}
 	cr_assert_eq(block_allocator_next(&allocator, &block), -ENOSPC);
 	block_allocator_release(&allocator);
 }

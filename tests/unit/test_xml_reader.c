@@ -197,21 +197,21 @@ Test(xml_reader, refuses_bytes_that_cannot_be_decoded)
 {
 	static const char *const encodings[] = { "UTF-8", "EUC-JP", "UTF-16",
 						 "nonsense" };
-	static const char *const places[] = { "<!-- %s -->%s%s", "%2$s%1$s%3$s",
-					      "%2$s%3$s<!-- %1$s -->",
-					      "%2$s%3$s%1$s" };
+	static const char *const places[][3] = {
+		{ "<!-- \xff\xff -->", SUPERBLOCK("2"), ERAS_2 END },
+		{ SUPERBLOCK("2"), "\xff\xff", ERAS_2 END },
+		{ SUPERBLOCK("2"), ERAS_2 END, "<!-- \xff\xff -->" },
+		{ SUPERBLOCK("2"), ERAS_2 END, "\xff\xff" },
+	};
 
 	for (size_t e = 0; e < 4; e++) {
 		for (size_t i = 0; i < 4; i++) {
 			char xml[2048];
-			int len = snprintf(xml, sizeof(xml),
-					   "<?xml version=\"1.0\" "
-					   "encoding=\"%s\"?>\n",
-					   encodings[e]);
 
-			snprintf(xml + len, sizeof(xml) - (size_t)len,
-				 places[i], "\xff\xff", SUPERBLOCK("2"),
-				 ERAS_2 END);
+			snprintf(xml, sizeof(xml),
+				 "<?xml version=\"1.0\" encoding=\"%s\"?>\n%s%s%s",
+				 encodings[e], places[i][0], places[i][1],
+				 places[i][2]);
 			refuse(xml, "x.xml: line [1-9]*, column ");
 		}
 	}

@@ -7,6 +7,7 @@ initramfs  the root file system that a guest boots into
 machine    QEMU: boots a guest, runs one script in it, can cut its power
 history    the guest's log of events, and what it says was written since when
 origin     the origin device's contents, read from outside
+leftovers  what is left of a newer history, seen without the tools
 tools      the era tools under test
 matrix     what was seen, kernel by scenario, as doc/kernels.md
 """

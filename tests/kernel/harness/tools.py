@@ -2,6 +2,8 @@
 """The era tools under test, as a user runs them."""
 
 import re
+import resource
+import signal
 import subprocess
 from pathlib import Path
 
@@ -33,6 +35,24 @@ class Tools:
         done.said = (done.stdout.decode(errors="replace") + said).strip()
         return done
 
+    def run_up_to_block(self, limit, name, *arguments):
+        """Runs a tool that dies at its first write at or past block limit.
+
+        False where it died.  The kernel's limit on a file's size does it, so
+        it is certain where the tool is cut, and it can do nothing about it.
+        """
+        def set_limit():
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit * 4096,) * 2)
+        command = [str(self.directory / name), *map(str, arguments)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=300, preexec_fn=set_limit)
+        if done.returncode not in (0, -signal.SIGXFSZ):
+            raise ToolFailed(f"{' '.join(command)}: exit {done.returncode}\n"
+                             + done.stderr.decode(errors="replace"))
+        return done.returncode == 0
+
     def check(self, metadata):
         """Passes when era_check finds the metadata sound."""
         return self.run("era_check", metadata)
@@ -63,11 +83,11 @@ class Tools:
     def restore(self, xml, metadata):
         return self.run("era_restore", "-i", xml, "-o", metadata)
 
-    def repair(self, metadata, to):
-        return self.run("era_repair", "-i", metadata, "-o", to)
+    def repair(self, metadata, to, *options):
+        return self.run("era_repair", *options, "-i", metadata, "-o", to)
 
-    def repair_in_place(self, metadata):
-        return self.run("era_repair", "--in-place", metadata)
+    def repair_in_place(self, metadata, *options):
+        return self.run("era_repair", *options, "--in-place", metadata)
 
     def superblock(self, metadata):
         """The attributes of <superblock> in a dump, numbers as numbers."""

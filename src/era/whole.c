@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A load, and the search for a newer history that it contradicts.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "era/newer.h"
+#include "era/whole.h"
+
+int era_metadata_open_whole(struct era_metadata *md, struct era_device *device,
+			    struct era_report *report)
+{
+	struct block_set reachable;
+	struct era_newer newer;
+	struct era_scan scan;
+	int r = era_metadata_open(md, device, false, &reachable, report);
+
+	if (r)
+		return r;
+	r = era_scan_start(&scan, device);
+	if (!r) {
+		/* the listing reads the arrays and stops where one is not */
+		era_metadata_tell_scan(md, &scan);
+		r = era_newer_find(&newer, md, &scan, &reachable, report);
+	}
+	era_scan_release(&scan);
+	block_set_release(&reachable);
+	if (!r && newer.found)
+		r = -EUCLEAN;
+	if (r)
+		era_metadata_release(md);
+	return r;
+}

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every JSON report against its schema in doc/, and every schema against the
+report: a member that no schema describes is an error here, so that none is
+added in silence."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from helpers import data
+
+jsonschema = pytest.importorskip("jsonschema")
+
+DOC = Path(__file__).resolve().parents[2] / "doc"
+SCHEMAS = sorted(path.name.removesuffix(".schema.json")
+                 for path in DOC.glob("*.schema.json"))
+ALL = [*data.SOUND, *data.DAMAGED, *data.STALE]
+
+
+def load(name):
+    return json.loads((DOC / f"{name}.schema.json").read_text("ascii"))
+
+
+def closed(schema):
+    """The same schema, in which no object has members but those named."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict):
+        result["additionalProperties"] = False
+    return result
+
+
+def validate(name, text):
+    report = json.loads(text)
+    validator = jsonschema.Draft202012Validator(closed(load(name)))
+    errors = [f"{list(error.absolute_path)}: {error.message}"
+              for error in validator.iter_errors(report)]
+    assert not errors
+    return report
+
+
+def test_there_is_a_schema_for_each_report():
+    assert SCHEMAS == ["era_check", "era_invalidate", "era_ls",
+                       "era_metadata_size", "era_repair"]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schemas_are_sound(name):
+    jsonschema.Draft202012Validator.check_schema(load(name))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schemas_refuse_what_is_wrong(run, image, name):
+    """Each required member, left out, is missed."""
+    text = {"era_check": lambda: run("era_check", "--json", image("clean")),
+            "era_invalidate": lambda: run(
+                "era_invalidate", "--written-since", "1", "--format=json",
+                image("clean")),
+            "era_ls": lambda: run("era_ls", "--json", image("clean")),
+            "era_metadata_size": lambda: run("era_metadata_size", "--json",
+                                             "-n", "5"),
+            "era_repair": lambda: run("era_repair", "--json", "--dry-run",
+                                      "--in-place", image("clean")),
+            }[name]().out
+    report = validate(name, text)
+    schema = load(name)
+    for member in schema["required"]:
+        less = copy.copy(report)
+        del less[member]
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(less, schema)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_era_check(run, image, name):
+    result = run("era_check", "--json", image(name))
+    report = validate("era_check", result.out)
+    assert report["sound"] == (result.status == 0)
+
+
+@pytest.mark.parametrize("name", ["clean", "rot_clean_snap_superblock"])
+def test_era_check_of_the_superblock(run, image, name):
+    result = run("era_check", "--json", "--super-block-only", image(name))
+    validate("era_check", result.out)
+
+
+def test_era_check_of_what_is_not_there(run, tmp_path):
+    result = run("era_check", "--json", tmp_path / "nothing")
+    assert result.status == 1
+    report = validate("era_check", result.out)
+    assert report["counts"]["error"] == 1
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_era_repair(run, image, tmp_path, name):
+    result = run("era_repair", "--json", "-i", image(name), "-o",
+                 tmp_path / "repaired")
+    report = validate("era_repair", result.out)
+    assert report["sound"] == (result.status == 0)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_era_repair_dry_run_in_place(run, image, name):
+    result = run("era_repair", "--json", "--dry-run", "--in-place",
+                 image(name))
+    validate("era_repair", result.out)
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+@pytest.mark.parametrize("unit", ["blocks", "sectors", "bytes"])
+def test_era_invalidate(run, image, name, unit):
+    for era in (0, 2, 1000):
+        result = run("era_invalidate", "--written-since", era,
+                     "--format=json", f"--unit={unit}", image(name))
+        report = validate("era_invalidate", result.out)
+        assert report["unit"] == unit
+
+
+@pytest.mark.parametrize("name", [*data.SOUND,
+                                  "rot_clean_snap_snapshot-superblock"])
+@pytest.mark.parametrize("args", [[], ["--written-since", "5"],
+                                  ["--written-since", "99"],
+                                  ["--lines", "16"]])
+def test_era_ls(run, image, name, args):
+    validate("era_ls", run("era_ls", "--json", *args, image(name)).out)
+
+
+@pytest.mark.parametrize("name", data.WITH_SNAPSHOT)
+def test_era_ls_of_a_metadata_snapshot(run, image, name):
+    report = validate("era_ls", run("era_ls", "--json", "--metadata-snapshot",
+                                    image(name)).out)
+    assert report["source"] == "metadata_snapshot"
+
+
+@pytest.mark.parametrize("args", [
+    ["-n", "0"], ["-n", "70"], ["-n", str(2**31 - 1)],
+    ["-b", "64K", "-s", "10T"], ["-b", "4K", "-s", "1G", "--no-snapshot"],
+    ["-n", "1000000", "-e", "1000000"]])
+def test_era_metadata_size(run, args):
+    validate("era_metadata_size",
+             run("era_metadata_size", "--json", *args).out)

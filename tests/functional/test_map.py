@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""era_map: the cells, bars and labels of text and of SVG, held against an
+independent reader. How it looks is for eyes; that it says the truth is here.
+"""
+
+import os
+import pty
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+
+import pytest
+
+from helpers import data
+from helpers.builder import build
+from helpers.reader import Metadata
+
+SVG = "{http://www.w3.org/2000/svg}"
+UTF8 = {"LC_ALL": "C.UTF-8"}
+ESCAPE = re.compile(r"\x1b\[[\d;]*m")
+
+
+def draw(run, path, *args, **options):
+    result = run("era_map", *args, path, **options)
+    assert (result.status, result.err) == (0, "")
+    return result.out.decode()
+
+
+def cells_of(text, columns=32):
+    """The letters of a map without colours, row by row."""
+    rows = [line[8:8 + columns] for line in text.splitlines()[3:]]
+    return "".join(rows).rstrip(" ")
+
+
+def bars_of(text):
+    """Letter and size of each line of the histogram."""
+    return re.findall(r"  (\S) +(\S+|< \d+)[ #]+? (\d[\d.]*[BKMGT])$", text,
+                      re.M)
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_a_letter_for_each_block_of_a_small_device(run, image, name):
+    """512 blocks in 640 cells: a block each."""
+    path = image(name)
+    metadata = Metadata(path.read_bytes())
+    current = metadata.superblock().current_era
+    if current > 15:
+        pytest.skip("more eras than letters")
+    expected = "".join("." if not era else chr(ord("A") + current - era)
+                       for era in metadata.last_written())
+    assert cells_of(draw(run, path)) == expected
+
+
+def test_sizes_of_the_histogram(run, image):
+    assert bars_of(draw(run, image("crash_k61"))) == [
+        ("a", "4", "6.8M"), ("b", "3", "2.4M"), ("c", "2", "4.4M"),
+        ("d", "1", "1.3M"), (".", "never", "17.1M")]
+
+
+def test_older_eras_share_bars(run, image):
+    eras = list(range(1, 1001))
+    text = draw(run, image("many", build(eras, current_era=1000)))
+    names = [name for _, name, _ in bars_of(text)]
+    assert names == ["1000", "999", "997-998", "993-996", "985-992",
+                     "969-984", "937-968", "873-936", "745-872", "489-744",
+                     "1-488", "never"]
+
+
+def test_written_since_tells_the_others_apart_from_nothing(run, image):
+    text = draw(run, image("crash_k61"), "--written-since", "4")
+    cells = Counter(cells_of(text))
+    assert cells == {"A": 108, "-": 21 + 71 + 38, ".": 274}
+    assert bars_of(text)[1] == ("-", "< 4", "8.1M")
+
+
+def test_upper_case_where_half_of_a_cell_was_written(run, image):
+    """Cells of 4 blocks: 1, 2, 3, 4 of them written, and none."""
+    eras = [1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 0, 0, 0]
+    text = draw(run, image("cells", build(eras + [0] * 620, current_era=1)),
+                "--height", "5")
+    assert text.splitlines()[1].startswith("a cell is 256K")
+    assert cells_of(text).startswith("aAAA.")
+
+
+def test_a_cell_has_the_letter_of_most_of_its_blocks(run, image):
+    eras = [1, 1, 2, 0, 2, 2, 1, 0, 1, 2, 0, 0] + [0] * 628
+    text = draw(run, image("cells", build(eras, current_era=2)),
+                "--height", "5")
+    assert cells_of(text).startswith("BAA")
+
+
+@pytest.mark.parametrize("width", [40, 41, 73, 74, 80, 81, 132, 400])
+@pytest.mark.parametrize("color", ["never", "256", "true"])
+@pytest.mark.parametrize("locale", [{}, UTF8])
+def test_is_no_wider_than_it_may_be(run, image, width, color, locale):
+    text = draw(run, image("crash_k72"), "--color", color, "--width", width,
+                env=locale)
+    lines = [ESCAPE.sub("", line) for line in text.splitlines()]
+    # the title has the name, which is as long as it is
+    assert max(map(len, lines[1:])) <= width
+    assert len(lines) <= 3 + 20 + 20
+    assert text.isascii() or locale
+
+
+def test_columns_sets_the_width(run, image):
+    path = image("crash_k61")
+    assert draw(run, path, env={"COLUMNS": "120"}) == \
+        draw(run, path, "--width", "120")
+    assert draw(run, path, env={"COLUMNS": "nonsense"}) == draw(run, path)
+
+
+def test_height_is_that_of_the_cells(run, image):
+    eras = [1] * 5000
+    text = draw(run, image("high", build(eras, current_era=1)),
+                "--height", "7")
+    assert len(text.splitlines()) <= 3 + 7
+
+
+def test_colours_are_the_same_cells(run, image):
+    """Half blocks, two cells a character."""
+    text = draw(run, image("crash_k61"), "--color=true", env=UTF8)
+    rows = [line for line in text.splitlines()[3:] if "\u2580" in line]
+    assert len(rows) == 512 // (32 * 2)
+    first = re.findall(r"38;2;(\d+;\d+;\d+);48;2;(\d+;\d+;\d+)m", rows[0])
+    never, era_2 = "44;44;50", first[1][0]
+    assert first[0] == (never, era_2)  # block 0 and, below, block 32
+
+
+@pytest.mark.parametrize("color", ["auto", "never"])
+def test_a_pipe_gets_no_colours(run, image, color):
+    assert "\x1b" not in draw(run, image("clean"), "--color", color)
+
+
+def on_a_terminal(all_tools, path, **env):
+    """What it prints on a terminal of 100 columns."""
+    master, slave = pty.openpty()
+    subprocess.run(["stty", "cols", "100", "rows", "30"], stdin=slave,
+                   check=True)
+    process = subprocess.Popen(
+        all_tools.command("era_map", path), stdout=slave,
+        env={**{k: v for k, v in os.environ.items()
+                if k not in ("NO_COLOR", "COLUMNS", "COLORTERM")},
+             "TERM": "xterm", "LC_ALL": "C.UTF-8", **env})
+    os.close(slave)
+    out = b""
+    try:
+        while part := os.read(master, 65536):
+            out += part
+    except OSError:
+        pass  # the other end is closed
+    os.close(master)
+    assert process.wait() == 0
+    return out.decode()
+
+
+def test_a_terminal_gets_colours_unless_told_otherwise(all_tools, run, image):
+    path = image("crash_k61")
+    run("era_map", "-V")
+    assert "\x1b[38;5;" in on_a_terminal(all_tools, path)
+    assert ";2;" in on_a_terminal(all_tools, path, COLORTERM="truecolor")
+    assert "\x1b" not in on_a_terminal(all_tools, path, NO_COLOR="1")
+    assert "\x1b" in on_a_terminal(all_tools, path, NO_COLOR="")
+    assert "\x1b" not in on_a_terminal(all_tools, path, TERM="dumb")
+    lines = ESCAPE.sub("", on_a_terminal(all_tools, path)).splitlines()
+    assert 80 < max(map(len, lines[3:])) <= 100
+
+
+# --- SVG ------------------------------------------------------------------------
+
+def picture(text):
+    root = ElementTree.fromstring(text)
+    assert root.tag == SVG + "svg"
+    return root
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_svg_has_each_block_and_each_bar(run, image, name):
+    path = image(name)
+    metadata = Metadata(path.read_bytes())
+    root = picture(draw(run, path, "--format=svg"))
+    columns = 32 if metadata.superblock().nr_blocks > 256 else 16
+    size = 512 // columns
+    cells = {}
+    for rect in root.iterfind(f"{SVG}g[@shape-rendering]/{SVG}g/{SVG}rect"):
+        x, y, width, height = (int(rect.get(key)) for key in
+                               ("x", "y", "width", "height"))
+        assert height == size and width % size == 0
+        for i in range(width // size):
+            block = (y - 100) // size * columns + (x - 88) // size + i
+            assert cells.setdefault(block, rect.get("fill")) == \
+                rect.get("fill")
+    eras = metadata.last_written()
+    assert sorted(cells) == list(range(len(eras)))
+    pairs = {(era, cells[block]) for block, era in enumerate(eras)}
+    assert len({era for era, _ in pairs}) == len(pairs), "a colour an era"
+    bars = root.findall(f"{SVG}g[{SVG}text]")
+    blocks = sum(int(bar.find(SVG + "title").text.split()[0])
+                 for bar in bars)
+    assert blocks == len(eras)
+
+
+def test_a_name_that_ends_in_svg_means_svg(run, image, tmp_path):
+    path = image("clean")
+    for name in ("map.svg", "map.svg.gz", "map.txt"):
+        draw(run, path, "-o", tmp_path / name)
+    assert (tmp_path / "map.svg").read_text() == \
+        draw(run, path, "--format=svg")
+    assert (tmp_path / "map.svg.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert (tmp_path / "map.txt").read_text() == draw(run, path)
+
+
+def test_a_hostile_name_stays_text(run, image, tmp_path):
+    path = image("clean")
+    name = tmp_path / "<b>&\"'\x1b[31m\xff.img"
+    path.rename(name)
+    root = picture(draw(run, name, "--format=svg"))
+    assert root.find(SVG + "title").text.endswith("<b>&\"'?[31m??.img")
+    assert "\x1b" not in draw(run, name)
+
+
+def test_svg_is_bounded(run, image):
+    """A cell for each block there is room for, and no more."""
+    eras = [i * 7919 % 97 for i in range(40000)]
+    text = draw(run, image("big", build(eras, current_era=96, nr_blocks=128)),
+                "--format=svg")
+    root = picture(text)
+    widths = [int(rect.get("width")) // 4 for rect in
+              root.iterfind(f"{SVG}g[@shape-rendering]/{SVG}g/{SVG}rect")]
+    assert sum(widths) == 10000  # of 4 blocks; 16384 at the most
+    assert len(text) < 2 << 20
+
+
+def test_a_device_without_blocks(run, image):
+    path = image("empty", build([], current_era=1))
+    assert "0B in 0 blocks" in draw(run, path)
+    picture(draw(run, path, "--format=svg"))
+
+
+@pytest.mark.parametrize("args, word", [
+    (["--width", "39"], "--width"), (["--width", "401"], "--width"),
+    (["--height", "3"], "--height"), (["--color", "blue"], "blue"),
+    (["--format", "png"], "png"), (["--written-since", "x"], "x")])
+def test_bad_usage(run, image, args, word):
+    result = run("era_map", *args, image("clean"))
+    assert (result.status, result.out) == (1, b"")
+    assert word in result.err
+
+
+def test_damage_leaves_no_picture(run, image, tmp_path):
+    result = run("era_map", "-o", tmp_path / "map.svg",
+                 image("rot_crash_k61_era-array-leaf"))
+    assert result.status == 1 and "data blocks" in result.err
+    assert not (tmp_path / "map.svg").exists()

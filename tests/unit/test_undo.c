@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Undo files: the device comes back bit for bit, and a file that is not whole
+ * or not its own touches nothing.
+ */
+#include "config.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device/undo.h"
+#include "fake_device.h"
+
+TestSuite(undo, .timeout = 60);
+
+#define NR_BLOCKS 40
+#define SIZE (NR_BLOCKS * ERA_BLOCK_SIZE)
+#define HEADER 24
+#define RECORD (16 + ERA_BLOCK_SIZE)
+
+struct fixture {
+	struct fake_device fake;
+	struct undo_log log;
+	uint8_t before[SIZE];
+	char directory[32];
+	char path[64];
+};
+
+static void fixture_init(struct fixture *f)
+{
+	srand(15);
+	strcpy(f->directory, "/tmp/era-undo-XXXXXX");
+	cr_assert_not_null(mkdtemp(f->directory));
+	snprintf(f->path, sizeof(f->path), "%s/undo", f->directory);
+	fake_init(&f->fake, NR_BLOCKS);
+	for (size_t i = 0; i < SIZE; i++)
+		f->fake.data[i] = (uint8_t)rand();
+	memcpy(f->before, f->fake.data, SIZE);
+}
+
+static void fixture_release(struct fixture *f)
+{
+	fake_release(&f->fake);
+	unlink(f->path);
+	rmdir(f->directory);
+}
+
+/* Writes some blocks, some of them more than once. */
+static void change(struct fixture *f)
+{
+	uint8_t buf[3 * ERA_BLOCK_SIZE];
+
+	memset(buf, 0x77, sizeof(buf));
+	cr_assert_eq(era_device_write(&f->fake.device, 5, 3, buf), 0);
+	cr_assert_eq(era_device_write(&f->fake.device, 30, 1, buf), 0);
+	cr_assert_eq(era_device_write(&f->fake.device, 6, 2, buf), 0);
+	cr_assert_eq(era_device_flush(&f->fake.device), 0);
+	cr_assert_eq(era_device_write(&f->fake.device, 0, 1, buf), 0);
+}
+
+static void log_change(struct fixture *f)
+{
+	fixture_init(f);
+	cr_assert_eq(undo_log_start(&f->log, &f->fake.device, f->path, NULL),
+		     0);
+	change(f);
+	cr_assert_eq(undo_log_finish(&f->log), 0);
+	cr_assert_eq(f->fake.device.io, &f->fake.io);
+}
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	cr_assert_eq(stat(path, &st), 0);
+	return st.st_size;
+}
+
+Test(undo, brings_back_every_bit)
+{
+	struct fixture f;
+
+	log_change(&f);
+	cr_assert_neq(memcmp(f.fake.data, f.before, SIZE), 0);
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+	cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+	/* and once more */
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+	cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+	fixture_release(&f);
+}
+
+Test(undo, saves_each_block_once)
+{
+	struct fixture f;
+
+	log_change(&f);
+	cr_assert_eq(size_of(f.path), HEADER + 5 * RECORD);
+	fixture_release(&f);
+}
+
+Test(undo, writes_the_superblock_back_first_and_flushes_it)
+{
+	struct fixture f;
+
+	log_change(&f);
+	f.fake.logging = true;
+	fake_reset(&f.fake);
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+	cr_assert_eq(f.fake.log[0].offset, 0);
+	cr_assert_eq(f.fake.log[0].len, ERA_BLOCK_SIZE);
+	cr_assert_eq(f.fake.log[1].len, 0);
+	cr_assert_eq(f.fake.log[f.fake.nr_log - 1].len, 0);
+	fixture_release(&f);
+}
+
+Test(undo, does_not_overwrite_a_file)
+{
+	struct fake_report report;
+	struct fixture f;
+
+	log_change(&f);
+	fake_report_init(&report);
+	cr_assert_eq(undo_log_start(&f.log, &f.fake.device, f.path,
+				    &report.report),
+		     -EEXIST);
+	cr_assert(strstr(report.fatal, "File exists"));
+	fixture_release(&f);
+}
+
+Test(undo, its_file_is_for_nobody_else)
+{
+	struct fixture f;
+	struct stat st;
+
+	log_change(&f);
+	cr_assert_eq(stat(f.path, &st), 0);
+	cr_assert_eq(st.st_mode & 077, 0);
+	fixture_release(&f);
+}
+
+Test(undo, nothing_is_overwritten_that_cannot_be_saved)
+{
+	uint8_t buf[ERA_BLOCK_SIZE] = { 0 };
+	struct fixture f;
+	int fd;
+
+	fixture_init(&f);
+	cr_assert_eq(undo_log_start(&f.log, &f.fake.device, f.path, NULL), 0);
+	/* its file cannot be written any more */
+	fd = open("/dev/full", O_WRONLY);
+	cr_assert_geq(fd, 0);
+	cr_assert_geq(dup2(fd, f.log.fd), 0);
+	close(fd);
+	cr_assert_eq(era_device_write(&f.fake.device, 7, 1, buf), -ENOSPC);
+	cr_assert_eq(era_device_write(&f.fake.device, 8, 1, buf), -ENOSPC);
+	cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+	cr_assert_eq(undo_log_finish(&f.log), -ENOSPC);
+	fixture_release(&f);
+}
+
+Test(undo, an_unfinished_last_record_is_of_no_account)
+{
+	for (off_t less = 1; less < (off_t)RECORD; less += 700) {
+		struct fixture f;
+
+		log_change(&f);
+		/* the last write, the superblock's, did not happen */
+		memcpy(f.fake.data, f.before, ERA_BLOCK_SIZE);
+		cr_assert_eq(truncate(f.path, size_of(f.path) - less), 0);
+		cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+		cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+		fixture_release(&f);
+	}
+}
+
+static void expect_refused(struct fixture *f, int err, const char *why)
+{
+	struct fake_report report;
+	uint8_t now[SIZE];
+
+	fake_report_init(&report);
+	memcpy(now, f->fake.data, SIZE);
+	cr_assert_eq(undo_apply(f->path, &f->fake.device, &report.report),
+		     err);
+	cr_assert(strstr(report.fatal, why), "%s", report.fatal);
+	cr_assert_eq(memcmp(now, f->fake.data, SIZE), 0);
+}
+
+Test(undo, a_damaged_file_is_refused_before_anything_is_written)
+{
+	struct fixture f;
+	off_t size;
+	int fd;
+
+	log_change(&f);
+	size = size_of(f.path);
+	fd = open(f.path, O_RDWR);
+	for (off_t at = 0; at < size; at += at < HEADER + 32 ? 1 : 397) {
+		uint8_t byte;
+
+		cr_assert_eq(pread(fd, &byte, 1, at), 1);
+		byte ^= 4;
+		cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
+		expect_refused(&f, -EBADMSG, "is damaged");
+		byte ^= 4;
+		cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
+	}
+	close(fd);
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+	cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+	fixture_release(&f);
+}
+
+Test(undo, a_file_of_another_device_is_refused)
+{
+	struct fixture f;
+
+	log_change(&f);
+	f.fake.device.nr_blocks--;
+	expect_refused(&f, -ENXIO, "another size");
+	f.fake.device.nr_blocks++;
+	fixture_release(&f);
+}
+
+Test(undo, what_is_no_undo_file_is_refused)
+{
+	struct fixture f;
+
+	log_change(&f);
+	cr_assert_eq(truncate(f.path, 10), 0);
+	expect_refused(&f, -EBADMSG, "not an undo file");
+	cr_assert_eq(truncate(f.path, 0), 0);
+	expect_refused(&f, -EBADMSG, "not an undo file");
+	cr_assert_eq(unlink(f.path), 0);
+	expect_refused(&f, -ENOENT, "No such file");
+	fixture_release(&f);
+}
+
+Test(undo, a_write_that_fails_is_reported)
+{
+	struct fake_report report;
+	struct fixture f;
+
+	log_change(&f);
+	f.fake.fail_from[FAKE_WRITE] = f.fake.nr_calls[FAKE_WRITE] + 2;
+	f.fake.error = EIO;
+	fake_report_init(&report);
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, &report.report), -EIO);
+	cr_assert(strstr(report.fatal, "cannot write at offset"));
+	fixture_release(&f);
+}
+
+Test(undo, an_unreadable_block_does_not_keep_it_from_being_overwritten)
+{
+	uint8_t buf[ERA_BLOCK_SIZE];
+	struct fixture f;
+
+	fixture_init(&f);
+	memset(buf, 0x11, sizeof(buf));
+	cr_assert_eq(undo_log_start(&f.log, &f.fake.device, f.path, NULL), 0);
+	f.fake.bad_block = 9;
+	cr_assert_eq(era_device_write(&f.fake.device, 9, 1, buf), 0);
+	f.fake.bad_block = NO_CALL;
+	cr_assert_eq(undo_log_finish(&f.log), 0);
+	fixture_release(&f);
+}
