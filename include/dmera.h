@@ -84,12 +84,13 @@ typedef void (*dmera_problem_fn)(void *arg,
 /* of dmera_open() */
 #define DMERA_SNAPSHOT (1u << 0)
 #define DMERA_SHARED (1u << 1)
+#define DMERA_REACHABLE_ONLY (1u << 2)
 
 /**
  * dmera_open() - open a metadata device
  * @handle: where the handle is stored; NULL where the call fails
  * @path: a block device or a file; need not live on
- * @flags: 0, or DMERA_SNAPSHOT, DMERA_SHARED or both
+ * @flags: 0, or any of DMERA_SNAPSHOT, DMERA_SHARED, DMERA_REACHABLE_ONLY
  * @problem: told of whatever fails with this handle, or NULL
  * @arg: first argument of problem()
  *
@@ -100,6 +101,13 @@ typedef void (*dmera_problem_fn)(void *arg,
  * thing that can be read of a device in use; nothing is locked. With
  * DMERA_SHARED nothing is locked either, and it is for the caller to know that
  * nobody writes.
+ *
+ * dmera_written_since(), dmera_check() and dmera_dump() with
+ * DMERA_DUMP_LOGICAL look at blocks that
+ * nothing leads to as well: where those know of a newer history than the
+ * superblock, an old state was written over it, and writes are forgotten. With
+ * DMERA_REACHABLE_ONLY they do not, because the caller knows that what is there
+ * is left over from before the device was last formatted.
  *
  * Nothing is read yet, so a device whose metadata is damaged can be opened,
  * and checked.
@@ -171,7 +179,8 @@ typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
  * found: where the call fails later, those given so far are right but not all,
  * so a caller that copies blocks must not take them for a whole.
  *
- * Return: 0 after the last range; -EUCLEAN where metadata is damaged;
+ * Return: 0 after the last range; -EUCLEAN where metadata is damaged or a
+ * newer history contradicts it;
  * -ENODATA where no metadata snapshot is held; -ENOMEM; the errno value of a
  * read; or what range() returned.
  */
@@ -245,7 +254,8 @@ struct dmera_visitor {
  * With DMERA_DUMP_LOGICAL there are no writesets: each entry of eras is the
  * last era in which the data block was written by all that is known.
  *
- * Return: 0 after the end; -EUCLEAN where metadata is damaged; -ENODATA where
+ * Return: 0 after the end; -EUCLEAN where metadata is damaged or, with
+ * DMERA_DUMP_LOGICAL, a newer history contradicts it; -ENODATA where
  * no metadata snapshot is held; -EINVAL for an unknown flag; -ENOMEM; the errno
  * value of a read; or what the visitor returned.
  */

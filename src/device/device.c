@@ -227,14 +227,30 @@ static int read_fully(struct era_device *device, struct iovec *iov, int nr_iov,
 	return 0;
 }
 
+/* Remembers that a block cannot be read which could be before. */
+static void note_failure(struct era_device *device, uint64_t block, int err)
+{
+	const uint64_t *bad = device->known_bad;
+
+	if (device->surprise || block >= device->nr_blocks ||
+	    (bad && bad[block / 64] >> (block % 64) & 1))
+		return;
+	device->surprise = err;
+	device->surprise_offset = block * ERA_BLOCK_SIZE;
+}
+
 int era_device_read(struct era_device *device, uint64_t first, size_t nr,
 		    void *buf)
 {
 	struct iovec iov = { buf, nr * ERA_BLOCK_SIZE };
+	int r;
 
 	if (first > device->nr_blocks || nr > device->nr_blocks - first)
 		return fail(device, first * ERA_BLOCK_SIZE, ENXIO);
-	return read_fully(device, &iov, 1, first * ERA_BLOCK_SIZE);
+	r = read_fully(device, &iov, 1, first * ERA_BLOCK_SIZE);
+	if (r && nr == 1) /* longer reads are tried again block by block */
+		note_failure(device, first, r);
+	return r;
 }
 
 /* A request of a batch: which block, and its place in the caller's buffer. */
@@ -424,6 +440,14 @@ int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr)
 		nr -= n;
 	}
 	return r;
+}
+
+int era_device_check(struct era_device *device, struct era_report *report)
+{
+	if (!device->surprise)
+		return 0;
+	device->error_offset = device->surprise_offset;
+	return era_device_report(device, report, "read", device->surprise);
 }
 
 int era_device_report(struct era_device *device, struct era_report *report,

@@ -57,6 +57,14 @@ struct era_device {
 	void *moved_arg;
 	/* set when a read, write or flush fails, for the message */
 	uint64_t error_offset; /* bytes */
+	/*
+	 * The first failure to read a block that is not a bit in known_bad (a
+	 * scanner's, or NULL): whoever has planned for a device that can be
+	 * read must not go on with one that can no longer be.
+	 */
+	const uint64_t *known_bad;
+	int surprise; /* 0 or a negative errno */
+	uint64_t surprise_offset;
 };
 
 /*
@@ -114,6 +122,9 @@ int era_device_flush(struct era_device *device);
 
 /* Makes blocks [first, first + nr) read as zeroes. */
 int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr);
+
+/* Reports a surprise and returns its errno; 0 where there was none. */
+int era_device_check(struct era_device *device, struct era_report *report);
 
 /* Reports a failed read, write or flush with its offset; returns err. */
 int era_device_report(struct era_device *device, struct era_report *report,

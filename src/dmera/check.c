@@ -22,6 +22,8 @@ PUBLIC int dmera_check(struct dmera *handle, unsigned int flags,
 		return -EINVAL;
 	if (flags & DMERA_CHECK_SUPERBLOCK_ONLY)
 		era_flags |= ERA_CHECK_SUPERBLOCK_ONLY;
+	if (handle->flags & DMERA_REACHABLE_ONLY)
+		era_flags |= ERA_CHECK_REACHABLE_ONLY;
 	call_init(&call, handle);
 	r = era_check(&call.device, era_flags, &call.report);
 	if (r)

@@ -10,6 +10,7 @@
 
 #include "dmera/handle.h"
 #include "dmera/visibility.h"
+#include "era/whole.h"
 
 #define MAX_STEPS 64 /* of a path; deeper ones lose their outermost */
 
@@ -68,6 +69,13 @@ int call_load(struct call *call, struct era_metadata *md)
 				 NULL, &call->report);
 }
 
+int call_load_whole(struct call *call, struct era_metadata *md)
+{
+	if (call->handle->flags & (DMERA_SNAPSHOT | DMERA_REACHABLE_ONLY))
+		return call_load(call, md);
+	return era_metadata_open_whole(md, &call->device, &call->report);
+}
+
 static int open_device(struct dmera *handle)
 {
 	struct era_report report;
@@ -87,7 +95,7 @@ PUBLIC int dmera_open(struct dmera **handle, const char *path,
 	int r;
 
 	*handle = NULL;
-	if (flags & ~(DMERA_SNAPSHOT | DMERA_SHARED))
+	if (flags & ~(DMERA_SNAPSHOT | DMERA_SHARED | DMERA_REACHABLE_ONLY))
 		return -EINVAL;
 	h = calloc(1, sizeof(*h));
 	if (!h)

@@ -37,6 +37,9 @@ static inline bool call_is_snapshot(const struct call *call)
 /* Loads what the handle is to read; to be released where it returns 0. */
 int call_load(struct call *call, struct era_metadata *md);
 
+/* The same, and refuses what a newer history contradicts. */
+int call_load_whole(struct call *call, struct era_metadata *md);
+
 /* sb: as loaded; live: the live one */
 void call_superblock(struct dmera_superblock *to,
 		     const struct era_superblock *sb,

@@ -51,7 +51,7 @@ PUBLIC int dmera_written_since(struct dmera *handle, uint32_t era,
 	int r;
 
 	call_init(&call, handle);
-	r = call_load(&call, &md);
+	r = call_load_whole(&call, &md);
 	if (r)
 		return r;
 	r = era_read_since(&md, era, &sink.visitor);
@@ -141,7 +141,10 @@ PUBLIC int dmera_dump(struct dmera *handle, unsigned int flags,
 	if (r)
 		return r;
 	call_init(&call, handle);
-	r = call_load(&call, &md);
+	if (flags & DMERA_DUMP_LOGICAL)
+		r = call_load_whole(&call, &md);
+	else
+		r = call_load(&call, &md);
 	if (r)
 		return r;
 	if (flags & DMERA_DUMP_LOGICAL)

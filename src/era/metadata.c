@@ -131,6 +131,15 @@ int era_metadata_add_writeset(struct era_metadata *md, uint32_t era,
 	return 0;
 }
 
+uint64_t era_metadata_nr_array_blocks(const struct era_metadata *md)
+{
+	uint64_t nr = md->eras.nr_slots;
+
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		nr += md->writesets[i].words.nr_slots;
+	return nr;
+}
+
 static void tell_map(const struct array_map *map, struct era_scan *scan)
 {
 	enum era_role role = map->value_size == 4 ? ROLE_ERAS : ROLE_WORDS;

@@ -68,10 +68,13 @@ int era_metadata_add_writeset(struct era_metadata *md, uint32_t era,
 			      uint32_t nr_bits, uint64_t root,
 			      struct era_writeset **ws);
 
+/* Array blocks that the maps lead to: what reading all arrays comes to. */
+uint64_t era_metadata_nr_array_blocks(const struct era_metadata *md);
+
 /*
  * Tells a scan what the array blocks that the maps lead to should be, so that
- * it need not read them. For whoever will read them all the same and fail
- * where one is something else.
+ * it need not read them. For whoever will read those that matter all the
+ * same, and fails where one is something else.
  */
 void era_metadata_tell_scan(const struct era_metadata *md,
 			    struct era_scan *scan);

@@ -102,6 +102,17 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 	return r;
 }
 
+static uint64_t count_unreadable(const struct era_scan *scan,
+				 const struct block_set *reachable)
+{
+	uint64_t nr = 0;
+
+	for (uint64_t block = 0; block < scan->nr_blocks; block++)
+		nr += block_set_has(&scan->unreadable, block) &&
+		      !block_set_has(reachable, block);
+	return nr;
+}
+
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
 		   struct era_report *report)
@@ -115,6 +126,13 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 	if (!r)
 		r = era_newer_compare(newer, md, NULL, &orphans);
 	era_orphans_release(&orphans);
+	if (!r && scan->nr_unreadable)
+		newer->nr_unreadable = count_unreadable(scan, reachable);
+	if (!r && newer->nr_unreadable)
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%" PRIu64
+			   " unreferenced blocks cannot be read: whether a newer history lies there is not known",
+			   newer->nr_unreadable);
 	if (!r && newer->found)
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
 			   "a newer history reaches era %" PRIu32 "; %" PRIu64

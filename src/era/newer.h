@@ -13,6 +13,7 @@ struct era_newer {
 	uint32_t fork_era;	 /* the lowest in which an orphan says more */
 	uint32_t greatest_era;	 /* that an orphan names or dates to */
 	uint64_t nr_data_blocks; /* dated later than the reachable state does */
+	uint64_t nr_unreadable; /* unreferenced blocks that may know of one */
 };
 
 /*

@@ -150,7 +150,7 @@ static bool count_all(struct rebuilding *rb, const struct era_witness *w,
 
 		if (!w->counts[block])
 			continue;
-		if (role == ROLE_ZERO || role == ROLE_UNKNOWN)
+		if (role <= ROLE_UNKNOWN)
 			return false;
 		if (!era_role_is_node(role) && role != ROLE_SUPERBLOCK)
 			continue;

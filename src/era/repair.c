@@ -74,6 +74,8 @@ int era_repair_to(struct era_salvage *s, struct era_device *target,
 		r = era_salvage_read_tell(s, &builder.visitor, told->raised,
 					  told->arg);
 	if (!r)
+		r = era_device_check(s->device, report);
+	if (!r)
 		r = era_builder_commit(&builder);
 	era_builder_release(&builder);
 	return r;
@@ -205,7 +207,8 @@ static int transact(struct era_salvage *s, struct era_builder *builder,
 		return r;
 	builder->sb.metadata_snap =
 		keeps_snapshot(s) ? s->md.sb.metadata_snap : 0;
-	return era_builder_commit(builder);
+	r = era_device_check(s->device, builder->report);
+	return r ? r : era_builder_commit(builder);
 }
 
 int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,

@@ -310,6 +310,9 @@ static int load(struct era_salvage *s, const struct era_superblock *sb)
 	if (!r && s->nr_attached)
 		r = collect_orphans(s, false);
 	walk_release(&walk);
+	/* damage has been told; what goes wrong from now on is an error */
+	s->md.report = s->report;
+	s->snapshot.report = s->report;
 	s->trees_sound = !s->nr_faults;
 	return r;
 }
@@ -877,6 +880,33 @@ static int read_superblock(struct era_salvage *s, struct era_superblock *sb)
 	return r;
 }
 
+/*
+ * What is reachable and cannot be read is a hole like any other. But where
+ * nothing leads there may lie a newer history, and every write of it.
+ */
+static int check_readable(struct era_salvage *s)
+{
+	uint64_t nr = 0, first = 0;
+
+	if (!s->scan.nr_unreadable || s->options.reachable_only)
+		return 0;
+	for (uint64_t block = s->scan.nr_blocks; block--;) {
+		if (!block_set_has(&s->scan.unreadable, block) ||
+		    block_set_has(&s->reachable, block))
+			continue;
+		first = block;
+		nr++;
+	}
+	if (!nr)
+		return 0;
+	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%" PRIu64
+		   " unreferenced blocks cannot be read (the first is %" PRIu64
+		   "): a newer history may lie there; copy the device, or use --reachable-only",
+		   nr, first);
+	return -EIO;
+}
+
 int era_salvage_open(struct era_salvage *s, struct era_device *device,
 		     const struct era_salvage_options *options,
 		     struct era_report *report)
@@ -887,6 +917,7 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 	*s = (struct era_salvage){ .device = device,
 				   .report = report,
 				   .options = *options };
+	device->surprise = 0; /* of an attempt before this one */
 	r = era_scan_init(&s->scan, device);
 	if (!r)
 		r = block_set_init(&s->reachable, s->scan.nr_blocks);
@@ -895,7 +926,11 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 	if (!r)
 		r = load(s, &sb);
 	if (!r)
+		r = check_readable(s);
+	if (!r)
 		r = plan(s);
+	if (!r)
+		r = era_device_check(device, report);
 	if (r)
 		era_salvage_close(s);
 	return r;
@@ -968,6 +1003,9 @@ int era_salvage_read_tell(struct era_salvage *s, struct era_visitor *sink,
 	r = sink->superblock(sink, &s->geometry);
 	if (!r)
 		r = era_fold(&fold);
+	/* what can no longer be read was planned to be there */
+	if (!r)
+		r = era_device_check(s->device, s->report);
 	return r ? r : sink->end(sink);
 }
 

@@ -98,14 +98,16 @@ static void read_chunk(struct era_device *device, uint64_t first, size_t nr,
 int era_scan_start(struct era_scan *scan, struct era_device *device)
 {
 	*scan = (struct era_scan){ .device = device,
-				   .nr_blocks = device->nr_blocks };
+				   .nr_blocks = device->nr_blocks,
+				   .known_before = device->known_bad,
+				   .surprise_before = device->surprise };
 	if (scan->nr_blocks > MAX_METADATA_BLOCKS)
 		scan->nr_blocks = MAX_METADATA_BLOCKS;
 	scan->roles = malloc((size_t)scan->nr_blocks + 1);
 	if (!scan->roles)
 		return -ENOMEM;
 	memset(scan->roles, ROLE_UNREAD, (size_t)scan->nr_blocks);
-	return 0;
+	return block_set_init(&scan->unreadable, scan->nr_blocks);
 }
 
 /* From first on, the first block to be read; those in holes are settled. */
@@ -136,9 +138,13 @@ static void scan_chunk(struct era_scan *scan, uint64_t first, size_t nr,
 		const uint8_t *data = buf + i * ERA_BLOCK_SIZE;
 
 		scan->roles[first + i] =
-			(uint8_t)(failed[i]	  ? ROLE_UNKNOWN
+			(uint8_t)(failed[i]	  ? ROLE_UNREADABLE
 				  : is_zero(data) ? ROLE_ZERO
 						  : role_of(data, first + i));
+		if (!failed[i])
+			continue;
+		block_set_add(&scan->unreadable, first + i);
+		scan->nr_unreadable++;
 	}
 }
 
@@ -163,6 +169,9 @@ int era_scan_finish(struct era_scan *scan)
 		first += nr;
 	}
 	free(buf);
+	/* what failed in the scan is known from now on */
+	scan->device->surprise = scan->surprise_before;
+	scan->device->known_bad = scan->unreadable.words;
 	return 0;
 }
 
@@ -179,8 +188,11 @@ int era_scan_init(struct era_scan *scan, struct era_device *device)
 
 void era_scan_release(struct era_scan *scan)
 {
+	if (scan->device)
+		scan->device->known_bad = scan->known_before;
+	block_set_release(&scan->unreadable);
 	free(scan->roles);
-	scan->roles = NULL;
+	*scan = (struct era_scan){ .device = NULL };
 }
 
 int era_scan_each(const struct era_scan *scan, enum era_role role,

@@ -10,7 +10,8 @@
 
 enum era_role {
 	ROLE_ZERO,	 /* all zero: most likely never written */
-	ROLE_UNKNOWN,	 /* damaged, foreign or unreadable */
+	ROLE_UNREADABLE, /* the device does not give it */
+	ROLE_UNKNOWN, /* damaged or foreign */
 	ROLE_SUPERBLOCK, /* the superblock or a metadata snapshot's */
 	ROLE_INTERNAL,	 /* btree node with children */
 	ROLE_COUNTS,	 /* btree leaf of 4-byte values: ref counts */
@@ -27,10 +28,16 @@ struct era_scan {
 	struct era_device *device;
 	uint64_t nr_blocks;
 	uint8_t *roles; /* enum era_role of each block */
+	struct block_set unreadable;
+	uint64_t nr_unreadable;
+	/* of the device, while another scan of it is in use */
+	const uint64_t *known_before;
+	int surprise_before;
 };
 
 /*
- * Reads the whole device once. Unreadable blocks are ROLE_UNKNOWN.
+ * Reads the whole device once. Once it is finished, a read that fails
+ * elsewhere than in its unreadable blocks is a surprise (device.h).
  * Returns 0 or -ENOMEM.
  */
 int era_scan_init(struct era_scan *scan, struct era_device *device);

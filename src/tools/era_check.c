@@ -86,11 +86,16 @@ static const struct argp argp = { options,
 static int check(const struct arguments *args, struct era_report *report)
 {
 	struct era_device device;
+	struct progress progress;
 	int r = era_device_open(&device, args->device, 0, NULL, report);
 
 	if (r)
 		return r;
+	/* to standard output nothing goes before the end */
+	tool_progress_start(&progress, &device, era_device_used(&device),
+			    args->quiet, args->device);
 	r = era_check(&device, args->flags, report);
+	tool_progress_finish(&progress, &device);
 	era_device_close(&device);
 	return r;
 }

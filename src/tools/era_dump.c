@@ -97,11 +97,16 @@ static int dump_sound(const struct arguments *args, struct era_device *device,
 		      struct era_visitor *sink, struct era_report *report)
 {
 	struct era_metadata md;
+	struct progress progress;
 	int r = era_metadata_open(&md, device, args->snapshot, NULL, report);
 
 	if (r)
 		return r;
+	tool_progress_start(&progress, device,
+			    era_metadata_nr_array_blocks(&md) * ERA_BLOCK_SIZE,
+			    args->quiet, args->output);
 	r = args->logical ? era_read_logical(&md, sink) : era_read(&md, sink);
+	tool_progress_finish(&progress, device);
 	era_metadata_release(&md);
 	return r;
 }
@@ -112,12 +117,18 @@ static int dump_salvaged(const struct arguments *args,
 {
 	struct era_salvage_options opt = { .logical = args->logical };
 	struct era_salvage salvage;
-	int r = era_salvage_open(&salvage, device, &opt, report);
+	struct progress progress;
+	int r;
 
-	if (r)
-		return r;
-	r = era_salvage_read(&salvage, sink);
-	era_salvage_close(&salvage);
+	/* all is read once to see what is there, and once for what it says */
+	tool_progress_start(&progress, device, 2 * era_device_used(device),
+			    args->quiet, args->output);
+	r = era_salvage_open(&salvage, device, &opt, report);
+	if (!r) {
+		r = era_salvage_read(&salvage, sink);
+		era_salvage_close(&salvage);
+	}
+	tool_progress_finish(&progress, device);
 	return r;
 }
 

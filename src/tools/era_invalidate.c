@@ -5,11 +5,13 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "era/newer.h"
 #include "era/reader.h"
+#include "format/range_limit.h"
 #include "format/ranges.h"
 #include "tools/tool.h"
 
@@ -18,11 +20,13 @@
 #define KEY_FORMAT 0x102
 #define KEY_UNIT 0x103
 #define KEY_REACHABLE_ONLY 0x104
+#define KEY_MAX_RANGES 0x105
 
 struct arguments {
 	const char *device;
 	const char *output;
 	uint32_t era;
+	size_t max_ranges; /* 0: as many as there are */
 	bool have_era;
 	bool snapshot;
 	bool have_unit;
@@ -47,6 +51,10 @@ static const struct argp_option options[] = {
 	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
 	  "Do not look for a newer history among unreferenced blocks, which "
 	  "takes a scan of the whole device",
+	  0 },
+	{ "max-ranges", KEY_MAX_RANGES, "NUMBER", 0,
+	  "At most NUMBER ranges: where there are more, neighbours are merged "
+	  "and blocks between them listed too",
 	  0 },
 	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
@@ -99,6 +107,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_REACHABLE_ONLY:
 		args->reachable_only = true;
+		return 0;
+	case KEY_MAX_RANGES:
+		args->max_ranges = tool_parse_number(arg, UINT32_MAX,
+						     "--max-ranges", state);
+		if (!args->max_ranges)
+			argp_error(state, "--max-ranges must not be 0");
 		return 0;
 	case 'o':
 		args->output = arg;
@@ -155,10 +169,29 @@ static int open_whole(const struct arguments *args, struct era_metadata *md,
 	}
 	era_scan_release(&scan);
 	block_set_release(&reachable);
-	if (!r && newer.found)
+	if (!r && (newer.found || newer.nr_unreadable))
 		r = -EUCLEAN;
 	if (r)
 		era_metadata_release(md);
+	return r;
+}
+
+/* The same, in fewer ranges than there are. */
+static int read_limited(const struct arguments *args, struct era_metadata *md,
+			struct era_range_visitor *sink,
+			struct era_report *report)
+{
+	struct range_limit limit;
+	int r;
+
+	range_limit_init(&limit, sink, args->max_ranges);
+	r = era_read_since(md, args->era, &limit.visitor);
+	if (!r && limit.nr_added)
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "for fewer ranges, %" PRIu64
+			   " blocks are listed that were not written",
+			   limit.nr_added);
+	range_limit_release(&limit);
 	return r;
 }
 
@@ -166,14 +199,22 @@ static int list(const struct arguments *args, struct era_device *device,
 		struct output *out, struct era_report *report)
 {
 	struct range_writer writer;
+	struct progress progress;
 	struct era_metadata md;
-	int r = open_whole(args, &md, device, report);
+	int r;
 
+	tool_progress_start(&progress, device, era_device_used(device),
+			    args->quiet, args->output);
+	r = open_whole(args, &md, device, report);
 	if (!r) {
 		range_writer_init(&writer, out, args->format, args->unit);
-		r = era_read_since(&md, args->era, &writer.visitor);
+		if (args->max_ranges)
+			r = read_limited(args, &md, &writer.visitor, report);
+		else
+			r = era_read_since(&md, args->era, &writer.visitor);
 		era_metadata_release(&md);
 	}
+	tool_progress_finish(&progress, device);
 	if (r)
 		output_abandon(out);
 	else

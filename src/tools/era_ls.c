@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "era/summary.h"
+#include "era/whole.h"
 #include "format/human_size.h"
 #include "tools/table.h"
 #include "tools/tool.h"
@@ -22,6 +23,7 @@
 #define MIN_LINES 16u
 
 #define KEY_SNAPSHOT 0x100
+#define KEY_REACHABLE_ONLY 0x110
 #define KEY_WRITTEN_SINCE 0x101
 #define KEY_LINES 0x102
 
@@ -55,6 +57,7 @@ struct arguments {
 	size_t max_lines;
 	bool have_era;
 	bool snapshot;
+	bool reachable_only;
 	bool bytes;
 	bool json;
 	bool no_headings;
@@ -76,6 +79,11 @@ static const struct argp_option options[] = {
 	{ "metadata-snapshot", KEY_SNAPSHOT, NULL, 0,
 	  "Read the metadata snapshot, which a live device may hold", 0 },
 	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
+	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
+	  "Take unreferenced blocks for what the device held before it was "
+	  "last "
+	  "formatted, and not for a newer history",
+	  0 },
 	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
 	{ 0 },
 };
@@ -105,6 +113,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_SNAPSHOT:
 		args->snapshot = true;
+		return 0;
+	case KEY_REACHABLE_ONLY:
+		args->reachable_only = true;
 		return 0;
 	case KEY_WRITTEN_SINCE:
 		args->era = (uint32_t)tool_parse_number(
@@ -389,6 +400,15 @@ static void read_copy(struct listing *listing, struct era_device *device,
 			   "the metadata snapshot cannot be read");
 }
 
+static int open_metadata(const struct arguments *args, struct era_metadata *md,
+			 struct era_device *device, struct era_report *report)
+{
+	if (args->snapshot || args->reachable_only)
+		return era_metadata_open(md, device, args->snapshot, NULL,
+					 report);
+	return era_metadata_open_whole(md, device, report);
+}
+
 static int list(const struct arguments *args, struct era_device *device,
 		struct era_report *report)
 {
@@ -399,7 +419,7 @@ static int list(const struct arguments *args, struct era_device *device,
 
 	if (r)
 		return r;
-	r = era_metadata_open(&md, device, args->snapshot, NULL, report);
+	r = open_metadata(args, &md, device, report);
 	if (r)
 		return r;
 	read_copy(&listing, device, report);

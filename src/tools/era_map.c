@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "era/reader.h"
+#include "era/whole.h"
 #include "format/map_svg.h"
 #include "format/map_text.h"
 #include "format/output.h"
@@ -24,6 +25,7 @@
 #define ROWS_BESIDE 5 /* of a terminal: title and prompt */
 
 #define KEY_SNAPSHOT 0x100
+#define KEY_REACHABLE_ONLY 0x110
 #define KEY_WRITTEN_SINCE 0x101
 #define KEY_COLOR 0x102
 #define KEY_FORMAT 0x103
@@ -38,6 +40,7 @@ struct arguments {
 	uint32_t era;
 	unsigned int width, height; /* 0: as large as fits */
 	bool snapshot;
+	bool reachable_only;
 	bool quiet;
 };
 
@@ -47,6 +50,11 @@ static const struct argp_option options[] = {
 	{ "metadata-snapshot", KEY_SNAPSHOT, NULL, 0,
 	  "Read the metadata snapshot, which a live device may hold", 0 },
 	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
+	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
+	  "Take unreferenced blocks for what the device held before it was "
+	  "last "
+	  "formatted, and not for a newer history",
+	  0 },
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, as SVG where its name ends in .svg or .svg.gz", 0 },
 	{ "format", KEY_FORMAT, "FORMAT", 0, "text or svg", 0 },
@@ -93,6 +101,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_SNAPSHOT:
 		args->snapshot = true;
+		return 0;
+	case KEY_REACHABLE_ONLY:
+		args->reachable_only = true;
 		return 0;
 	case KEY_COLOR:
 		args->color = parse_name(arg, colors, "--color", state);
@@ -212,6 +223,15 @@ static void choose_style(struct map_text_style *style,
 	style->height = within(height, MIN_HEIGHT, MAP_TEXT_MAX_HEIGHT);
 }
 
+static int open_metadata(const struct arguments *args, struct era_metadata *md,
+			 struct era_device *device, struct era_report *report)
+{
+	if (args->snapshot || args->reachable_only)
+		return era_metadata_open(md, device, args->snapshot, NULL,
+					 report);
+	return era_metadata_open_whole(md, device, report);
+}
+
 static int draw(const struct arguments *args, struct era_device *device,
 		struct output *out, struct era_report *report)
 {
@@ -219,7 +239,7 @@ static int draw(const struct arguments *args, struct era_device *device,
 	bool svg = is_svg(args);
 	struct era_metadata md;
 	struct map map;
-	int r = era_metadata_open(&md, device, args->snapshot, NULL, report);
+	int r = open_metadata(args, &md, device, report);
 
 	if (r)
 		return r;

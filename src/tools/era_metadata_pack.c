@@ -90,11 +90,15 @@ static int pack_to_file(const struct arguments *args, struct era_device *device,
 {
 	struct pack_stats stats;
 	struct output_file file;
+	struct progress progress;
 	int r = output_file_open(&file, args->output, report);
 
 	if (r)
 		return r;
+	tool_progress_start(&progress, device, era_device_used(device),
+			    args->quiet, args->output);
 	r = pack_write(device, file.fd, file.name, args->all, &stats, report);
+	tool_progress_finish(&progress, device);
 	if (r)
 		output_file_discard(&file);
 	else

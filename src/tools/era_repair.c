@@ -260,6 +260,9 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 
 	if (r)
 		return r;
+	/* one line for both: read twice, written, and read for the check */
+	target.device.moved = salvage->device->moved;
+	target.device.moved_arg = salvage->device->moved_arg;
 	if (era_device_same(&target.device, salvage->device)) {
 		era_report(
 			report, ERA_FATAL, NULL, ERA_NO_DATA,
@@ -328,16 +331,21 @@ static int run(const struct arguments *args, struct repair_summary *summary,
 	unsigned int flags =
 		args->in_place && !args->dry_run ? ERA_DEVICE_WRITE : 0;
 	struct era_salvage salvage;
+	struct progress progress;
 	struct era_device device;
 	int r = era_device_open(&device, path, flags, NULL, report);
 
 	if (r)
 		return r;
+	tool_progress_start(&progress, &device,
+			    (args->output ? 4 : 2) * era_device_used(&device),
+			    args->quiet, args->output ? args->output : path);
 	r = era_salvage_open(&salvage, &device, &args->salvage, report);
 	if (!r) {
 		r = repair(args, &salvage, summary, report);
 		era_salvage_close(&salvage);
 	}
+	tool_progress_finish(&progress, &device);
 	era_device_close(&device);
 	return r;
 }

@@ -81,6 +81,41 @@ static int build(struct input *in, const char *name, struct era_device *device,
 	return r;
 }
 
+/* What is written tells nothing of what is to come; what was read does. */
+struct reading {
+	struct progress progress;
+	const struct input *in;
+};
+
+static void count_input(void *arg, uint64_t n)
+{
+	struct reading *reading = arg;
+
+	(void)n;
+	reading->progress.done = reading->in->offset;
+	progress_add(&reading->progress, 0);
+}
+
+static int build_shown(const struct arguments *args, struct input *in,
+		       const char *name, struct era_device *device,
+		       struct era_report *report)
+{
+	struct reading reading = { .in = in };
+	uint64_t size = 0; /* a pipe has none */
+	struct stat st;
+	int r;
+
+	if (!fstat(in->fd, &st) && S_ISREG(st.st_mode))
+		size = (uint64_t)st.st_size;
+	tool_progress_start(&reading.progress, device, size, args->quiet,
+			    args->output);
+	device->moved = count_input;
+	device->moved_arg = &reading;
+	r = build(in, name, device, report);
+	tool_progress_finish(&reading.progress, device);
+	return r;
+}
+
 /* Whether the device to be written is the file that is being read. */
 static bool is_same(const struct input *in, const struct era_device *device)
 {
@@ -106,7 +141,7 @@ static int restore(const struct arguments *args, struct input *in,
 		r = -EINVAL;
 	}
 	if (!r)
-		r = build(in, name, &target.device, report);
+		r = build_shown(args, in, name, &target.device, report);
 	return tool_target_close(&target, r, report);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tools/tool.h"
 
@@ -65,6 +66,31 @@ int tool_exit_status(int r, struct era_report *report)
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s",
 			   strerror(-r));
 	return r ? 1 : 0;
+}
+
+static void count_progress(void *arg, uint64_t n)
+{
+	progress_add(arg, n);
+}
+
+void tool_progress_start(struct progress *progress, struct era_device *device,
+			 uint64_t expected, bool quiet, const char *output)
+{
+	bool to_stdout = !output || !strcmp(output, "-");
+
+	if (quiet || (to_stdout && isatty(STDOUT_FILENO)))
+		progress_start(progress, tool_name(), -1);
+	else
+		progress_start(progress, tool_name(), STDERR_FILENO);
+	progress_expect(progress, expected);
+	device->moved = count_progress;
+	device->moved_arg = progress;
+}
+
+void tool_progress_finish(struct progress *progress, struct era_device *device)
+{
+	device->moved = NULL;
+	progress_finish(progress);
 }
 
 static bool parse_digits(const char *arg, uint64_t *value, const char **end)

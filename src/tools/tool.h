@@ -9,6 +9,7 @@
 #include <argp.h>
 #include <stdbool.h>
 
+#include "base/progress.h"
 #include "device/device.h"
 #include "format/output_file.h"
 #include "format/report_text.h"
@@ -30,6 +31,17 @@ const char *tool_name(void);
  * words is reported here, a closed pipe excepted.
  */
 int tool_exit_status(int r, struct era_report *report);
+
+/*
+ * Shows on a terminal how far the work on device is, which is to read and
+ * write so many bytes (0: not known), until tool_progress_finish(). Shows
+ * nothing with quiet, nor where results are written to the same screen (output NULL
+ * or "-").
+ */
+void tool_progress_start(struct progress *progress, struct era_device *device,
+			 uint64_t expected, bool quiet, const char *output);
+void tool_progress_finish(struct progress *progress,
+			  struct era_device *device);
 
 /* A whole decimal number of at most max, or bad usage naming what. */
 uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,

@@ -22,7 +22,8 @@ EXAMPLE = TOP / "doc/examples/changed.c"
 FUNCTIONS = {"dmera_check", "dmera_close", "dmera_dump",
              "dmera_get_superblock", "dmera_open", "dmera_version",
              "dmera_written_since"}
-SNAPSHOT, LOGICAL = 1, 1
+SNAPSHOT, REACHABLE_ONLY = 1, 4
+LOGICAL = 1
 CC = os.environ.get("CC", "cc").split()
 
 
@@ -234,6 +235,19 @@ def test_no_snapshot_and_damage_have_codes_of_their_own(client, image):
 @pytest.mark.parametrize("name", ["crash_k61", "clean_snap"])
 def test_threads_share_a_handle(client, image, name):
     assert client("threads", 8, image(name)) == "returns 0\n"
+
+
+@pytest.mark.parametrize("name", data.STALE)
+def test_a_newer_history_is_not_forgotten(library, client, example, image,
+                                          name):
+    path = image(name)
+    done = subprocess.run([example, "1", path], check=False, text=True,
+                          env=library.run_environment,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "newer" in done.stderr
+    assert client("dump", REACHABLE_ONLY << 4 | LOGICAL, path).endswith(
+        "end\nreturns 0\n")
 
 
 def test_misuse_is_an_error_code(client, image):

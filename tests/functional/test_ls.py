@@ -164,3 +164,14 @@ def test_a_damaged_snapshot_leaves_the_live_eras(run, image):
     assert "the metadata snapshot cannot be read" in result.err
     snapshot = json.loads(result.out)["superblock"]["metadata_snapshot"]
     assert snapshot["block"] and snapshot["eras_below"] is None
+
+
+@pytest.mark.parametrize("tool", ["era_ls", "era_map"])
+@pytest.mark.parametrize("name", data.STALE)
+def test_a_newer_history_is_not_forgotten(run, image, name, tool):
+    path = image(name)
+    result = run(tool, path)
+    assert (result.status, result.out) == (1, b"")
+    assert "newer" in result.err
+    result = run(tool, "--reachable-only", path)
+    assert (result.status, result.err) == (0, "")

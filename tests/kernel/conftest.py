@@ -26,6 +26,9 @@ def pytest_addoption(parser):
                          "(default: %(default)s)")
     group.addoption("--matrix", metavar="FILE",
                     help="write what was seen, kernel by scenario, to FILE")
+    group.addoption("--parts", metavar="FILE",
+                    help="keep in FILE what runs of parts of the suite saw, "
+                         "for the matrix to hold all of it")
     group.addoption("--save-images", metavar="DIR",
                     help="save the metadata that kernels leave behind, "
                          "with its truth, as test data")
@@ -33,7 +36,9 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.kernel_matrix = matrix.Matrix()
-    config.kernels_that_cannot_run = {}
+    parts = config.getoption("--parts")
+    if parts and Path(parts).exists():
+        config.kernel_matrix.load(Path(parts))
 
 
 def pytest_generate_tests(metafunc):
@@ -113,6 +118,8 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_sessionfinish(session):
-    file = session.config.getoption("--matrix")
-    if file:
-        Path(file).write_text(session.config.kernel_matrix.render())
+    config = session.config
+    if file := config.getoption("--parts"):
+        config.kernel_matrix.save(Path(file))
+    if file := config.getoption("--matrix"):
+        Path(file).write_text(config.kernel_matrix.render())

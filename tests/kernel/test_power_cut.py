@@ -89,8 +89,7 @@ def make_sound(tools, machine):
     return False
 
 
-@pytest.mark.parametrize("cuts", [
-    pytest.param(2, marks=pytest.mark.ci), 20])
+@pytest.mark.parametrize("cuts", [20])
 def test_power_cuts_under_continuous_writes(boot, tools, seen, save_image,
                                             cuts):
     machine = boot()

@@ -71,8 +71,7 @@ def test_metadata_snapshot_held(boot, tools, seen, save_image):
     seen("exact; the snapshot lists what was written before it was taken")
 
 
-@pytest.mark.parametrize("block_size", [
-    8, 128, 4096, pytest.param(24, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("block_size", [8, 24, 128, 4096])
 def test_tracking_block_sizes(boot, tools, seen, save_image, block_size):
     # The last block is a short one wherever a block has more than 8 sectors.
     nr_blocks = 70

@@ -52,9 +52,9 @@ static void build(struct fixture *f, uint64_t nr, uint32_t value_size)
 			words[k] = value_at(i + k, value_size);
 			eras[k] = (uint32_t)words[k];
 		}
-		cr_assert_eq(value_size == 4 ?
-				     array_build_add_eras(b, eras, batch) :
-				     array_build_add_words(b, words, batch),
+		cr_assert_eq(value_size == 4
+				     ? array_build_add_eras(b, eras, batch)
+				     : array_build_add_words(b, words, batch),
 			     0);
 	}
 	cr_assert_eq(array_build_finish(b, &f->map.root), 0);
@@ -113,9 +113,9 @@ static uint64_t read_all(struct fixture *f)
 
 				if (!values)
 					continue;
-				cr_assert_eq(f->map.value_size == 4 ?
-						     get_le32(values + v * 4) :
-						     get_le64(values + v * 8),
+				cr_assert_eq(f->map.value_size == 4
+						     ? get_le32(values + v * 4)
+						     : get_le64(values + v * 8),
 					     want);
 				nr++;
 			}
@@ -142,14 +142,29 @@ static void round_trip(uint64_t nr, uint32_t value_size)
 
 Test(array, of_eras_is_read_as_it_was_built_around_every_boundary)
 {
-	static const uint64_t sizes[] = {
-		0,	      1,	    2,		  251,
-		252,	      253,	    504,	  505,
-		1017,	      1018,	    1019,	  2035,
-		2036,	      2037,	    251 * 1018,	  252 * 1018 - 1,
-		252 * 1018,   252 * 1018 + 1, 253 * 1018 + 1, 378 * 1018,
-		504 * 1018,   504 * 1018 + 1, 505 * 1018
-	};
+	static const uint64_t sizes[] = { 0,
+					  1,
+					  2,
+					  251,
+					  252,
+					  253,
+					  504,
+					  505,
+					  1017,
+					  1018,
+					  1019,
+					  2035,
+					  2036,
+					  2037,
+					  251 * 1018,
+					  252 * 1018 - 1,
+					  252 * 1018,
+					  252 * 1018 + 1,
+					  253 * 1018 + 1,
+					  378 * 1018,
+					  504 * 1018,
+					  504 * 1018 + 1,
+					  505 * 1018 };
 
 	cr_assert_eq(array_max_entries(4), 1018);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
@@ -158,18 +173,10 @@ Test(array, of_eras_is_read_as_it_was_built_around_every_boundary)
 
 Test(array, of_words_is_read_as_it_was_built_around_every_boundary)
 {
-	static const uint64_t sizes[] = { 0,
-					  1,
-					  508,
-					  509,
-					  510,
-					  1017,
-					  1018,
-					  1019,
-					  252 * 509 - 1,
-					  252 * 509,
-					  252 * 509 + 1,
-					  505 * 509 };
+	static const uint64_t sizes[] = {
+		0,    1,    508,	   509,	      510,	     1017,
+		1018, 1019, 252 * 509 - 1, 252 * 509, 252 * 509 + 1, 505 * 509
+	};
 
 	cr_assert_eq(array_max_entries(8), ARRAY_MAX_WORDS);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
@@ -180,11 +187,10 @@ Test(array, a_bitset_takes_the_blocks_that_its_bits_fill)
 {
 	static const struct {
 		uint32_t bits, words, blocks;
-	} edges[] = { { 0, 0, 0 },	   { 1, 1, 1 },
-		      { 63, 1, 1 },	   { 64, 1, 1 },
-		      { 65, 2, 1 },	   { 32575, 509, 1 },
-		      { 32576, 509, 1 },   { 32577, 510, 2 },
-		      { 65152, 1018, 2 },  { 65153, 1019, 3 } };
+	} edges[] = { { 0, 0, 0 },	 { 1, 1, 1 },	    { 63, 1, 1 },
+		      { 64, 1, 1 },	 { 65, 2, 1 },	    { 32575, 509, 1 },
+		      { 32576, 509, 1 }, { 32577, 510, 2 }, { 65152, 1018, 2 },
+		      { 65153, 1019, 3 } };
 
 	for (size_t i = 0; i < sizeof(edges) / sizeof(*edges); i++) {
 		uint64_t words = (edges[i].bits + UINT64_C(63)) / 64;
@@ -243,7 +249,8 @@ Test(array, slots_are_found_and_inserted_by_index)
 	array_map_release(&map);
 }
 
-/* --- what is refused -------------------------------------------------------- */
+/* --- what is refused --------------------------------------------------------
+ */
 
 /* Three array blocks, 1..3, and the btree leaf over them, 4. */
 #define NR 2500
@@ -253,8 +260,7 @@ static void expect_lost_block(struct fixture *f, uint32_t index,
 {
 	uint32_t nr;
 
-	cr_assert_eq(read_all(f),
-		     NR - array_map_nr_entries(&f->map, index));
+	cr_assert_eq(read_all(f), NR - array_map_nr_entries(&f->map, index));
 	cr_assert_eq(f->nr_lost, 1);
 	cr_assert(strstr(f->report.fatal, why), "%s", f->report.fatal);
 	nr = array_map_nr_entries(&f->map, index);
@@ -434,15 +440,15 @@ Test(array_walk, a_window_past_the_end_holds_nothing)
 
 	fixture_init(&f, NR, 4);
 	cr_assert_eq(array_map_load(&f.map, &f.walk, NULL), 0);
-	cr_assert_eq(array_window_read(&f.window, &f.fake.device, &f.map, 2,
-				       40, NULL, &f.nr_lost),
+	cr_assert_eq(array_window_read(&f.window, &f.fake.device, &f.map, 2, 40,
+				       NULL, &f.nr_lost),
 		     0);
 	cr_assert_not_null(f.window.values[0]);
 	for (int i = 1; i < 40; i++)
 		cr_assert_null(f.window.values[i]);
 	cr_assert_eq(f.nr_lost, 0);
-	cr_assert_eq(array_window_read(&f.window, &f.fake.device, &f.map, 3,
-				       40, NULL, &f.nr_lost),
+	cr_assert_eq(array_window_read(&f.window, &f.fake.device, &f.map, 3, 40,
+				       NULL, &f.nr_lost),
 		     0);
 	cr_assert_eq(f.nr_lost, 0);
 	fixture_release(&f);

@@ -159,8 +159,7 @@ Test(endian, bytes_are_in_little_order_at_any_address)
 		cr_assert_eq(get_le32(data + at), 0x01020304u);
 		put_le64(data + at, UINT64_C(0x0102030405060708));
 		cr_assert_arr_eq(data + at, "\10\7\6\5\4\3\2\1", 8);
-		cr_assert_eq(get_le64(data + at),
-			     UINT64_C(0x0102030405060708));
+		cr_assert_eq(get_le64(data + at), UINT64_C(0x0102030405060708));
 		cr_assert_eq(data[at + 8 < 16 ? at + 8 : 0],
 			     at + 8 < 16 ? 0xee : data[0]);
 	}
@@ -221,8 +220,7 @@ Test(report, problems_are_counted_by_severity)
 			era_report(&fake.report, (enum era_severity)severity,
 				   &leaf, ERA_NO_DATA, "number %d", i);
 	for (int severity = 0; severity < ERA_NR_SEVERITIES; severity++)
-		cr_assert_eq(fake.report.nr[severity],
-			     (uint64_t)severity + 1);
+		cr_assert_eq(fake.report.nr[severity], (uint64_t)severity + 1);
 	cr_assert_str_eq(fake.text, "number 4");
 }
 

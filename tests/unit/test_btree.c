@@ -147,8 +147,8 @@ static unsigned int look(const struct fixture *f, uint64_t block,
 		return 1;
 	cr_assert_geq(nr, 2);
 	for (uint32_t i = 0; i < nr; i++) {
-		unsigned int h = look(f, node_child(node, i), value_size,
-				      false, nr_nodes);
+		unsigned int h = look(f, node_child(node, i), value_size, false,
+				      nr_nodes);
 		const uint8_t *child =
 			f->fake.data + node_child(node, i) * ERA_BLOCK_SIZE;
 
@@ -196,8 +196,8 @@ Test(btree, is_found_as_it_was_built_around_every_boundary)
 		uint64_t max = node_max_entries(sizes[s]);
 
 		for (uint64_t nodes = 0; nodes <= 5; nodes++)
-			for (uint64_t nr = nodes * max;
-			     nr <= nodes * max + 2; nr++) {
+			for (uint64_t nr = nodes * max; nr <= nodes * max + 2;
+			     nr++) {
 				round_trip(nr, sizes[s]);
 				if (nr)
 					round_trip(nr - 1, sizes[s]);
@@ -286,7 +286,8 @@ Test(btree, a_growable_device_ends_where_the_format_does)
 	block_allocator_release(&allocator);
 }
 
-/* --- what a walk refuses ---------------------------------------------------- */
+/* --- what a walk refuses ----------------------------------------------------
+ */
 
 /* Three leaves below a root: 0..251, then two that share what is left. */
 #define DAMAGED_ENTRIES 600
@@ -384,8 +385,7 @@ static void leaf_is_refused(uint32_t offset, uint32_t value, const char *why)
 		struct damaged d;
 
 		damaged_init(&d);
-		put_le32(fake_block(&d.f.fake, leaf_of(&d, i)) + offset,
-			 value);
+		put_le32(fake_block(&d.f.fake, leaf_of(&d, i)) + offset, value);
 		seal(&d, leaf_of(&d, i));
 		expect_lost_leaf(&d, i, why);
 		damaged_release(&d);
@@ -522,8 +522,8 @@ Test(btree_walk, refuses_a_pointer_past_the_end_or_to_the_superblock)
 		damaged_init(&d);
 		put_le64(root_of(&d) + NODE_KEYS + 252 * 8 + 8, pointers[i]);
 		seal(&d, d.f.root);
-		expect_lost_leaf(&d, 1, pointers[i] ? "out of range" :
-						      "in use already");
+		expect_lost_leaf(
+			&d, 1, pointers[i] ? "out of range" : "in use already");
 		damaged_release(&d);
 	}
 }
@@ -692,9 +692,9 @@ Test(btree_walk, a_path_names_the_nodes_down_to_a_key)
 	damaged_init(&d);
 	for (uint64_t i = 0; i < DAMAGED_ENTRIES; i++) {
 		uint64_t key = key_of(i);
-		uint32_t leaf = key >= node_key(root_of(&d), 2) ? 2 :
-				key >= node_key(root_of(&d), 1) ? 1 :
-								  0;
+		uint32_t leaf = key >= node_key(root_of(&d), 2)	  ? 2
+				: key >= node_key(root_of(&d), 1) ? 1
+								  : 0;
 
 		cr_assert_eq(btree_path(&d.f.fake.device, d.f.root, key, path),
 			     2);

@@ -117,9 +117,8 @@ Test(device, reads_any_mixture)
 		fake.interrupt = round & 1;
 		fake.most = round & 2 ? 5000 : 0;
 		for (size_t i = 0; i < nr; i++)
-			blocks[i] = i && rand() % 3 ?
-					    blocks[i - 1] + 1 :
-					    (uint32_t)rand() % 920;
+			blocks[i] = i && rand() % 3 ? blocks[i - 1] + 1
+						    : (uint32_t)rand() % 920;
 		read_and_compare(&fake, blocks, nr);
 	}
 	fake_release(&fake);
@@ -210,8 +209,7 @@ Test(device, a_read_past_the_end_is_refused_without_a_call)
 	init_numbered(&fake, 20);
 	cr_assert_eq(era_device_read(&fake.device, 19, 2, buf), -ENXIO);
 	cr_assert_eq(era_device_read(&fake.device, 20, 1, buf), -ENXIO);
-	cr_assert_eq(era_device_read(&fake.device, UINT64_MAX, 1, buf),
-		     -ENXIO);
+	cr_assert_eq(era_device_read(&fake.device, UINT64_MAX, 1, buf), -ENXIO);
 	cr_assert_eq(fake.nr_calls[FAKE_READ], 0);
 	fake_release(&fake);
 }
@@ -307,7 +305,8 @@ Test(device, zeroes_with_or_without_the_devices_help)
 	}
 }
 
-/* --- opening ---------------------------------------------------------------- */
+/* --- opening ----------------------------------------------------------------
+ */
 
 static char directory[] = "/tmp/era-device-XXXXXX";
 static char path[64];
@@ -330,8 +329,7 @@ static void remove_file(void)
 	rmdir(directory);
 }
 
-Test(device_open, counts_whole_blocks, .init = make_file,
-     .fini = remove_file)
+Test(device_open, counts_whole_blocks, .init = make_file, .fini = remove_file)
 {
 	struct era_device device;
 
@@ -385,11 +383,10 @@ Test(device_open, refuses_what_is_no_device, .init = make_file,
 		     -EINVAL);
 	cr_assert_eq(era_device_open(&device, directory, 0, NULL, NULL),
 		     -EISDIR);
-	cr_assert_eq(era_device_open(&device, directory, ERA_DEVICE_WRITE,
-				     NULL, NULL),
+	cr_assert_eq(era_device_open(&device, directory, ERA_DEVICE_WRITE, NULL,
+				     NULL),
 		     -EISDIR);
-	cr_assert_eq(era_device_open(&device, nothing, 0, NULL, NULL),
-		     -ENOENT);
+	cr_assert_eq(era_device_open(&device, nothing, 0, NULL, NULL), -ENOENT);
 	unlink(fifo);
 }
 
@@ -412,7 +409,8 @@ Test(device_open, a_new_file_grows_as_it_is_written, .init = make_file,
 	era_device_close(&device);
 }
 
-/* --- the block writer ------------------------------------------------------- */
+/* --- the block writer -------------------------------------------------------
+ */
 
 static void write_numbered(struct block_writer *writer, uint64_t block)
 {
@@ -442,10 +440,9 @@ Test(block_writer, neighbours_are_one_write)
 	cr_assert_eq(block_writer_finish(&writer), 0);
 	cr_assert_eq(fake.nr_calls[FAKE_WRITE], 2);
 	for (uint64_t block = 0; block < 60; block++)
-		cr_assert(holds(fake_block(&fake, block),
-				(block >= 3 && block < 40) || block == 41 ?
-					block :
-					0));
+		cr_assert(holds(
+			fake_block(&fake, block),
+			(block >= 3 && block < 40) || block == 41 ? block : 0));
 	cr_assert_eq(fake.nr_calls[FAKE_SYNC], 0);
 	block_writer_release(&writer);
 	fake_release(&fake);

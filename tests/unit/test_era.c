@@ -26,7 +26,8 @@ TestSuite(builder, .timeout = 120);
 TestSuite(fold, .timeout = 120);
 TestSuite(since, .timeout = 120);
 
-/* --- the superblock --------------------------------------------------------- */
+/* --- the superblock ---------------------------------------------------------
+ */
 
 static const struct era_superblock example = {
 	.location = 0,
@@ -92,8 +93,8 @@ Test(superblock, foreign_blocks_are_named)
 	cr_assert(strstr(era_superblock_fault(data, 0, buf, sizeof(buf)),
 			 "all zero"));
 	strcpy((char *)data, "\xef\xbb\xbf \n<superblock/>");
-	cr_assert(strstr(era_superblock_fault(data, 0, buf, sizeof(buf)),
-			 "XML"));
+	cr_assert(
+		strstr(era_superblock_fault(data, 0, buf, sizeof(buf)), "XML"));
 	strcpy((char *)data, "\x1f\x8b\x08");
 	cr_assert(strstr(era_superblock_fault(data, 0, buf, sizeof(buf)),
 			 "gzip"));
@@ -171,7 +172,8 @@ Test(superblock, a_commit_is_between_two_flushes)
 	fake_release(&fake);
 }
 
-/* --- metadata of any shape -------------------------------------------------- */
+/* --- metadata of any shape --------------------------------------------------
+ */
 
 #define MAX_WRITESETS 8
 
@@ -198,16 +200,16 @@ static void fill(uint64_t *words, uint32_t nr_bits, int density)
 	uint32_t nr = era_nr_words(nr_bits);
 
 	for (uint32_t i = 0; i < nr; i++)
-		words[i] = density == 0 ? 0 :
-			   density == 1 ? UINT64_MAX :
-			   density == 2 ? random64() & random64() & random64() :
-					  (rand() % 50 ? 0 : UINT64_MAX);
+		words[i] = density == 0	  ? 0
+			   : density == 1 ? UINT64_MAX
+			   : density == 2 ? random64() & random64() & random64()
+					  : (rand() % 50 ? 0 : UINT64_MAX);
 	if (nr)
 		words[nr - 1] &= era_last_word_mask(nr_bits);
 }
 
-static void model_init(struct model *m, uint32_t nr_blocks,
-		       size_t nr_writesets, bool open)
+static void model_init(struct model *m, uint32_t nr_blocks, size_t nr_writesets,
+		       bool open)
 {
 	uint32_t era = 1 + (uint32_t)rand() % 5;
 
@@ -219,10 +221,9 @@ static void model_init(struct model *m, uint32_t nr_blocks,
 		m->eras[i] = (uint32_t)rand() % (era + 1);
 	for (size_t i = 0; i < nr_writesets; i++) {
 		/* of another size now and then */
-		uint32_t nr_bits = rand() % 3 ?
-					   nr_blocks :
-					   (uint32_t)rand() %
-						   (nr_blocks * 2 + 1);
+		uint32_t nr_bits =
+			rand() % 3 ? nr_blocks
+				   : (uint32_t)rand() % (nr_blocks * 2 + 1);
 
 		m->ws[i].era = era;
 		era += 1 + (uint32_t)rand() % 3;
@@ -390,8 +391,8 @@ static int compare_eras(struct era_visitor *v, uint32_t first,
 	for (size_t i = 0; i < nr; i++) {
 		uint32_t block = first + (uint32_t)i;
 
-		if (eras[i] != (c->logical ? model_last(c->m, block) :
-					     c->m->eras[block]))
+		if (eras[i] !=
+		    (c->logical ? model_last(c->m, block) : c->m->eras[block]))
 			cr_assert_fail("data block %u", block);
 	}
 	c->next += (uint32_t)nr;
@@ -420,9 +421,10 @@ static void compare(const struct model *m, struct fake_device *fake,
 			       false };
 	struct era_metadata md;
 
-	cr_assert_eq(era_metadata_open(&md, &fake->device, false, NULL, NULL), 0);
-	cr_assert_eq(logical ? era_read_logical(&md, &c.visitor) :
-			       era_read(&md, &c.visitor),
+	cr_assert_eq(era_metadata_open(&md, &fake->device, false, NULL, NULL),
+		     0);
+	cr_assert_eq(logical ? era_read_logical(&md, &c.visitor)
+			     : era_read(&md, &c.visitor),
 		     0);
 	cr_assert(c.ended);
 	cr_assert_eq(c.ws, logical ? 0 : m->nr_writesets);
@@ -430,11 +432,10 @@ static void compare(const struct model *m, struct fake_device *fake,
 }
 
 /* Edges of words, array blocks, bitset blocks and of the fold's window. */
-static const uint32_t sizes[] = {
-	0,     1,     63,    64,     65,     1017,   1018,   1019,
-	2036,  32575, 32576, 32577,  65152,  65153,  97728,  130303,
-	130304, 130305, 163000
-};
+static const uint32_t sizes[] = { 0,	  1,	  63,	  64,	 65,
+				  1017,	  1018,	  1019,	  2036,	 32575,
+				  32576,  32577,  65152,  65153, 97728,
+				  130303, 130304, 130305, 163000 };
 #define NR_SIZES (sizeof(sizes) / sizeof(*sizes))
 
 Test(builder, what_was_built_is_read_whatever_the_size)
@@ -531,7 +532,8 @@ Test(since, gives_just_what_was_written_since_whatever_the_size)
 		model_init(&m, sizes[i], (size_t)rand() % MAX_WRITESETS,
 			   rand() & 1);
 		build_sound(&m, &fake);
-		cr_assert_eq(era_metadata_open(&md, &fake.device, false, NULL, NULL),
+		cr_assert_eq(era_metadata_open(&md, &fake.device, false, NULL,
+					       NULL),
 			     0);
 		for (uint32_t era = 0; era <= m.current_era + 1; era++) {
 			struct since_sink s = { { since_begin, since_range,
@@ -561,11 +563,9 @@ static int take_no_range(struct era_range_visitor *v, uint32_t begin,
 
 Test(since, ends_with_what_the_sink_returns)
 {
-	struct since_sink s = { { since_begin, take_no_range, since_end },
-				NULL,
-				0,
-				0,
-				false };
+	struct since_sink s = {
+		{ since_begin, take_no_range, since_end }, NULL, 0, 0, false
+	};
 	struct fake_device fake;
 	struct era_metadata md;
 	struct model m;
@@ -573,7 +573,8 @@ Test(since, ends_with_what_the_sink_returns)
 	model_init(&m, 1000, 2, true);
 	s.m = &m;
 	build_sound(&m, &fake);
-	cr_assert_eq(era_metadata_open(&md, &fake.device, false, NULL, NULL), 0);
+	cr_assert_eq(era_metadata_open(&md, &fake.device, false, NULL, NULL),
+		     0);
 	cr_assert_eq(era_read_since(&md, 0, &s.visitor), -EPIPE);
 	cr_assert_not(s.ended);
 	era_metadata_release(&md);
@@ -594,8 +595,7 @@ Test(fold, any_damaged_block_ends_it_with_an_error)
 		struct comparing c = { .visitor = { compare_superblock,
 						    compare_begin,
 						    compare_words, compare_end,
-						    compare_eras,
-						    compare_all },
+						    compare_eras, compare_all },
 				       .m = &m,
 				       .logical = true };
 		struct era_metadata md;
@@ -617,7 +617,8 @@ Test(fold, any_damaged_block_ends_it_with_an_error)
 	model_release(&m);
 }
 
-/* --- how it lies there ------------------------------------------------------ */
+/* --- how it lies there ------------------------------------------------------
+ */
 
 Test(builder, blocks_are_contiguous_and_the_rest_is_zero)
 {
@@ -708,8 +709,7 @@ Test(builder, an_output_that_turns_out_too_small_is_left_invalid)
 	fake_report_init(&report);
 	cr_assert_eq(build(&m, &fake.device, &report.report), -ENOSPC);
 	cr_assert(strstr(report.fatal, "too small"));
-	cr_assert_eq(era_superblock_read(&sb, &fake.device, 0, NULL),
-		     -EUCLEAN);
+	cr_assert_eq(era_superblock_read(&sb, &fake.device, 0, NULL), -EUCLEAN);
 	fake_release(&fake);
 	model_release(&m);
 }

@@ -113,9 +113,8 @@ static void check(struct fixture *f)
 	memcpy(refs.counts, f->truth.counts,
 	       f->truth.nr_blocks * sizeof(*refs.counts));
 	fake_report_init(&f->report);
-	cr_assert_eq(walk_init(&walk, &f->fake.device, &f->report.report,
-			       &refs),
-		     0);
+	cr_assert_eq(
+		walk_init(&walk, &f->fake.device, &f->report.report, &refs), 0);
 	cr_assert_eq(space_map_check(&walk, &f->root, NULL, true), 0);
 	cr_assert_eq(walk.nr_faults, f->report.report.nr[ERA_FATAL]);
 	walk_release(&walk);
@@ -167,8 +166,8 @@ Test(space_map, may_have_many_large_counts)
 
 Test(space_map, covers_devices_around_the_edges_of_a_bitmap)
 {
-	static const uint64_t sizes[] = { 16319, 16320, 16321, 32640, 32641,
-					  40000 };
+	static const uint64_t sizes[] = { 16319, 16320, 16321,
+					  32640, 32641, 40000 };
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		struct fixture f;
@@ -323,7 +322,8 @@ Test(space_map, takes_as_many_blocks_as_are_asked_for)
 	cr_assert_eq(space_map_nr_bitmaps(MAX_METADATA_BLOCKS), 255);
 }
 
-/* --- blocks and their kinds ------------------------------------------------- */
+/* --- blocks and their kinds -------------------------------------------------
+ */
 
 Test(block, each_kind_is_told_from_the_others)
 {
@@ -335,8 +335,8 @@ Test(block, each_kind_is_told_from_the_others)
 		for (int other = 1; other < BLOCK_NR_KINDS; other++)
 			cr_assert_eq(block_check(data, (enum block_kind)other,
 						 77),
-				     kind == other ? BLOCK_GOOD :
-						     BLOCK_BAD_CHECKSUM);
+				     kind == other ? BLOCK_GOOD
+						   : BLOCK_BAD_CHECKSUM);
 		cr_assert_eq(block_check(data, (enum block_kind)kind, 78),
 			     BLOCK_MISPLACED);
 		cr_assert_eq(block_identify(data, 77), kind);

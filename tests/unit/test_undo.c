@@ -187,8 +187,7 @@ static void expect_refused(struct fixture *f, int err, const char *why)
 
 	fake_report_init(&report);
 	memcpy(now, f->fake.data, SIZE);
-	cr_assert_eq(undo_apply(f->path, &f->fake.device, &report.report),
-		     err);
+	cr_assert_eq(undo_apply(f->path, &f->fake.device, &report.report), err);
 	cr_assert(strstr(report.fatal, why), "%s", report.fatal);
 	cr_assert_eq(memcmp(now, f->fake.data, SIZE), 0);
 }
