@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "era/builder.h"
+#include "era/size.h"
 #include "tools/tool.h"
 
 #define BLOCK_SIZE_SECTORS 128
@@ -32,6 +33,7 @@ struct arguments {
 	uint32_t run;	      /* mean length of runs */
 	uint64_t seed;
 	bool open;
+	bool scatter;
 };
 
 static const struct argp_option options[] = {
@@ -50,6 +52,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "open", 'O', NULL, 0,
 	  "Leave the last writeset open, as after a crash", 0 },
+	{ "scatter", 'S', NULL, 0,
+	  "Put array blocks anywhere, as years of use would", 0 },
 	{ 0 },
 };
 
@@ -95,6 +99,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'O':
 		args->open = true;
+		return 0;
+	case 'S':
+		args->scatter = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", arg);
@@ -176,6 +183,27 @@ static uint32_t next_bit(struct runs *runs)
 	return runs->value;
 }
 
+/* Metadata blocks that scattered array blocks are spread over. */
+static uint64_t scatter_room(const struct arguments *args)
+{
+	uint64_t nr = era_size_minimum(args->nr_blocks, 0);
+
+	nr += args->nr_writesets *
+	      array_build_nr_blocks(era_nr_words(args->nr_blocks), 8);
+	return nr + nr / 4;
+}
+
+/* Where the builder puts its next block; it takes the next free from there. */
+static void scatter(const struct arguments *args, struct runs *runs,
+		    struct era_visitor *sink)
+{
+	struct era_builder *builder = (struct era_builder *)sink;
+
+	if (args->scatter)
+		builder->allocator.next =
+			1 + next_random(&runs->random) % scatter_room(args);
+}
+
 static int give_words(const struct arguments *args, uint32_t number,
 		      struct era_visitor *sink)
 {
@@ -194,6 +222,7 @@ static int give_words(const struct arguments *args, uint32_t number,
 			for (uint32_t bit = 0; bit < 64; bit++)
 				words[i] |= (uint64_t)next_bit(&runs) << bit;
 		}
+		scatter(args, &runs, sink);
 		if (first + nr == nr_words)
 			words[nr - 1] &= era_last_word_mask(args->nr_blocks);
 		r = sink->writeset_words(sink, first, words, nr);
@@ -215,6 +244,7 @@ static int give_eras(const struct arguments *args, struct era_visitor *sink)
 			nr = ERAS_AT_ONCE;
 		for (uint32_t i = 0; i < nr; i++)
 			eras[i] = next_era(&runs);
+		scatter(args, &runs, sink);
 		r = sink->eras(sink, first, eras, nr);
 	}
 	return r;
@@ -263,6 +293,10 @@ static int generate(const struct arguments *args, struct era_device *device,
 	struct era_builder builder;
 	int r = era_builder_init(&builder, device, report);
 
+	if (!r && args->scatter)
+		r = ref_counts_grow(&builder.allocator.refs,
+				    builder.allocator.refs.nr_blocks +
+					    2 * scatter_room(args));
 	if (!r)
 		r = builder.visitor.superblock(&builder.visitor, &geometry);
 	if (!r)
@@ -271,6 +305,9 @@ static int generate(const struct arguments *args, struct era_device *device,
 		r = give_eras(args, &builder.visitor);
 	if (!r)
 		r = builder.visitor.end(&builder.visitor);
+	/* what follows is behind all that was scattered */
+	if (args->scatter)
+		builder.allocator.next = 2 * scatter_room(args);
 	if (!r)
 		r = era_builder_commit(&builder);
 	era_builder_release(&builder);

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""make install: what goes where, under other names too."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from helpers.tools import FINAL_TOOLS
+
+
+@pytest.fixture
+def install(all_tools, tmp_path):
+    """install(variables of make): the files below DESTDIR."""
+    if not (all_tools.directory / "Makefile").exists():
+        pytest.skip("not a build directory")
+    if all_tools.instrumented:
+        pytest.skip("not under a wrapper or sanitizer")
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+    def make_install(*variables):
+        done = subprocess.run(
+            ["make", "-s", "-C", all_tools.directory, "install",
+             f"DESTDIR={tmp_path}", *variables], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        assert done.returncode == 0, done.stdout
+        return {path.relative_to(tmp_path).as_posix(): path
+                for path in tmp_path.rglob("*") if not path.is_dir()}
+    return make_install
+
+
+def names_in(files, pattern):
+    return {match[1] for match in
+            (re.search(pattern, name) for name in files) if match}
+
+
+def test_everything_is_installed(install):
+    files = install()
+    tools = set(FINAL_TOOLS)
+    assert names_in(files, r"/sbin/([^/]*)$") == tools
+    assert names_in(files, r"/man8/([^/]*)\.8$") == tools
+    assert names_in(files, r"/completions/([^/]*)$") == tools
+    assert {"era.7", "dmera.3"} <= names_in(files, r"/man\d/([^/]*)$")
+    assert len(names_in(files, r"/dm-era-tools/(\w+)\.schema\.json$")) == 5
+    assert names_in(files, r"/(libdmera[^/]*|dmera[^/]*)$") >= {
+        "libdmera.so", "libdmera.so.1", "libdmera.a", "dmera.pc", "dmera.h"}
+
+
+def test_a_program_prefix_goes_through_everything(install):
+    files = install("transform=s,^,x-,")
+    tools = {"x-" + tool for tool in FINAL_TOOLS}
+    assert names_in(files, r"/sbin/([^/]*)$") == tools
+    assert names_in(files, r"/man8/([^/]*)\.8$") == tools
+    assert names_in(files, r"/completions/([^/]*)$") == tools
+    # those are no programs
+    assert {"era.7", "dmera.3"} <= names_in(files, r"/man\d/([^/]*)$")
+    for name, path in files.items():
+        if "/man8/" in name or name.endswith("/era.7"):
+            text = path.read_text("ascii")
+            for tool in FINAL_TOOLS:
+                assert not re.search(rf"(?<!x-)\b{tool}\b", text), name
+                assert not re.search(rf"(?<!X-)\b{tool.upper()}\b", text)
+    page = next(path for name, path in files.items()
+                if name.endswith("x-era_ls.8"))
+    assert ".Nm x-era_ls\n" in page.read_text("ascii")
+    assert ".Dt X-ERA_LS 8\n" in page.read_text("ascii")
+
+
+def test_a_tool_goes_by_its_new_name(install):
+    files = install("transform=s,^,x-,")
+    tool = next(path for name, path in files.items()
+                if name.endswith("/sbin/x-era_check"))
+    done = subprocess.run([tool, "/no/such/device"], text=True, check=False,
+                          stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.startswith("x-era_check: ")
+    done = subprocess.run([tool, "--help"], text=True, check=True,
+                          stdout=subprocess.PIPE)
+    assert done.stdout.startswith("Usage: x-era_check ")

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The manual: every option of every tool is in its page and the other way
+round; the pages are clean; what bash completes is what there is."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from helpers.tools import FINAL_TOOLS
+
+TOP = Path(__file__).resolve().parents[2]
+PAGES = sorted((TOP / "man").glob("*.[378]"))
+COMPLETION = TOP / "completions/dm-era-tools"
+
+
+def page_of(tool):
+    return (TOP / f"man/{tool}.8").read_text("ascii")
+
+
+def options_of(run, tool):
+    """All options that --help names, by the lines that list them."""
+    found = set()
+    for line in run(tool, "--help").out.decode().splitlines():
+        if re.match(r" {2,6}-", line):
+            names = re.split(r"  +", line.strip())[0]
+            found |= {re.split(r"[=\[ ]", name)[0]
+                      for name in names.split(", ")}
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_clean(page):
+    if not shutil.which("mandoc"):
+        pytest.skip("needs mandoc")
+    done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", page],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_refer_to_pages_that_are_there(page):
+    ours = {(path.stem, path.suffix[1:]) for path in PAGES}
+    theirs = {("dmsetup", "8"), ("open", "2"), ("lvconvert", "8"),
+              ("lvcreate", "8"), ("dd", "1"), ("lvmconfig", "8"),
+              ("thin_metadata_pack", "8"), ("thin_metadata_unpack", "8"),
+              ("gzip", "1"), ("lvm", "8"), ("lvchange", "8")}
+    for name, section in re.findall(r"^\.(?:It )?Xr (\S+) (\d)",
+                                    page.read_text("ascii"), re.M):
+        assert (name, section) in ours | theirs
+
+
+@pytest.mark.parametrize("tool", FINAL_TOOLS)
+def test_the_page_has_the_options_that_there_are(run, tool):
+    there_are = {option.lstrip("-") for option in options_of(run, tool)}
+    listed = set()
+    for line in re.findall(r"^\.It (Fl .*)$", page_of(tool), re.M):
+        for words in re.split(r" , ", line):
+            listed |= {word.lstrip("-") for word in words.split()
+                       if re.fullmatch(r"-?[A-Za-z0-9][\w-]*", word)
+                       and not word.isupper() or word in ("V", "J")}
+    listed -= {"Fl", "Ns", "Ar", "No"}
+    # argp has two more
+    assert there_are - listed - {"?", "-?", "h", "usage"} == set()
+    assert listed - there_are == set()
+
+
+def complete(tool, *words):
+    """What bash offers after these words."""
+    script = f"source '{tool.parent / tool.name}.completion'\n" \
+        "COMP_WORDS=(\"$@\")\nCOMP_CWORD=$(( $# - 1 ))\n_dm_era\n" \
+        "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    done = subprocess.run(["bash", "-c", script, "bash", tool, *words],
+                          stdout=subprocess.PIPE, text=True, check=True,
+                          cwd=tool.parent)
+    return set(done.stdout.split())
+
+
+@pytest.fixture
+def completing(all_tools, run, tmp_path):
+    if all_tools.instrumented:
+        pytest.skip("not under a wrapper or sanitizer")
+
+    def complete_words(name, *words):
+        run(name, "-V")  # skips what is not built
+        tool = tmp_path / name
+        if not tool.exists():
+            tool.symlink_to(all_tools.path(name))
+            shutil.copy(COMPLETION, f"{tool}.completion")
+        return complete(tool, *words)
+    return complete_words
+
+
+@pytest.mark.parametrize("tool", FINAL_TOOLS)
+def test_bash_completes_the_options_that_there_are(run, completing, tool):
+    assert completing(tool, "-") == options_of(run, tool)
+    assert completing(tool, "--he") == {"--help"}
+
+
+@pytest.mark.parametrize("tool, words, expected", [
+    ("era_invalidate", ["--format", "="], {"xml", "text", "json"}),
+    ("era_invalidate", ["--format", "=", "t"], {"text"}),
+    ("era_invalidate", ["--format", "j"], {"json"}),
+    ("era_map", ["--format", "=", ""], {"text", "svg"}),
+    ("era_map", ["--color", "=", "a"], {"auto", "always"}),
+    ("era_ls", ["--columns", "=", "SINCE%"], {"SINCE%"}),
+    ("era_invalidate", ["--written-since", "="], set()),
+    ("era_invalidate", ["era_i"],
+     {"era_invalidate", "era_invalidate.completion"})])
+def test_bash_completes_values(completing, tool, words, expected):
+    assert completing(tool, *words) == expected
+
+
+def test_the_values_that_bash_completes_are_taken(run, image, completing):
+    path = image("clean")
+    for tool, options in (("era_invalidate", ["--written-since=1"]),
+                          ("era_map", [])):
+        for value in completing(tool, "--format", "="):
+            assert run(tool, *options, f"--format={value}", path).status == 0
+    for value in completing("era_map", "--color", "="):
+        assert run("era_map", f"--color={value}", path).status == 0
+    columns = ",".join(sorted(completing("era_ls", "--columns", "=")))
+    assert run("era_ls", "-o", columns, path).status == 0
+    for value in completing("era_metadata_size", "--unit", "="):
+        assert run("era_metadata_size", "-n", 9, "-u", value).status == 0
+
+
+# --- examples ---------------------------------------------------------------------
+
+def examples(page):
+    """Commands and what they print."""
+    for block in re.findall(r"\.Bd -literal.*?\n(.*?)\.Ed",
+                            (TOP / "man" / page).read_text("ascii"), re.S):
+        command, _, output = block.replace("\\e", "\\").partition("\n")
+        yield command.removeprefix("# "), output.replace("\\&...\n", "")
+
+
+@pytest.mark.parametrize("page", ["era_ls.8", "era_map.8",
+                                  "era_metadata_size.8"])
+def test_examples_print_what_the_page_says(all_tools, run, image, page):
+    image("crash_k61").rename(image("clean").parent / "crashed")
+    ran = 0
+    for command, output in examples(page):
+        if "/dev/" in command:
+            continue
+        run(command.split()[0], "-V")
+        if all_tools.wrapper:
+            pytest.skip("a wrapper has output of its own")
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=image("clean").parent, text=True,
+            stdout=subprocess.PIPE, check=True,
+            env={"PATH": f"{all_tools.directory}:/usr/bin:/bin",
+                 "LC_ALL": "C"})
+        assert done.stdout.startswith(output) and output
+        ran += 1
+    assert ran
