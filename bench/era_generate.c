@@ -136,7 +136,8 @@ static uint64_t next_random(uint64_t *state)
 struct runs {
 	const struct arguments *args;
 	uint64_t random;
-	uint32_t left; /* of the run at hand */
+	uint64_t place; /* the same for places: scattering changes no content */
+	uint32_t left;	/* of the run at hand */
 	uint32_t value;
 };
 
@@ -147,6 +148,7 @@ static void runs_init(struct runs *runs, const struct arguments *args,
 	/* each array has a sequence of its own */
 	runs->random ^= next_random(&runs->random) + number;
 	next_random(&runs->random);
+	runs->place = ~runs->random;
 }
 
 /* The next run; *r is fresh randomness for its value. */
@@ -201,7 +203,7 @@ static void scatter(const struct arguments *args, struct runs *runs,
 
 	if (args->scatter)
 		builder->allocator.next =
-			1 + next_random(&runs->random) % scatter_room(args);
+			1 + next_random(&runs->place) % scatter_room(args);
 }
 
 static int give_words(const struct arguments *args, uint32_t number,

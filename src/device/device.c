@@ -323,6 +323,35 @@ static bool is_ascending(const uint32_t *blocks, size_t nr)
 	return true;
 }
 
+/* The end of the run of consecutive blocks that begins at request i. */
+static size_t run_end(const struct request *req, size_t i, size_t nr)
+{
+	size_t end = i + 1;
+
+	while (end < nr && end - i < MAX_IOV &&
+	       req[end].block == req[end - 1].block + 1)
+		end++;
+	return end;
+}
+
+/*
+ * Asks the kernel to read all runs now, so that a device which is not cached
+ * sees more than one request at a time. One run alone is left to the kernel's
+ * own read-ahead.
+ */
+static void advise(const struct era_device *device, const struct request *req,
+		   size_t nr)
+{
+	if (run_end(req, 0, nr) == nr)
+		return;
+	for (size_t i = 0, end; i < nr; i = end) {
+		end = run_end(req, i, nr);
+		posix_fadvise(device->fd, (off_t)req[i].block * ERA_BLOCK_SIZE,
+			      (off_t)(end - i) * ERA_BLOCK_SIZE,
+			      POSIX_FADV_WILLNEED);
+	}
+}
+
 int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
 			   size_t nr, void *buf, uint8_t *failed)
 {
@@ -337,10 +366,10 @@ int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
 		req[i] = (struct request){ blocks[i], (uint32_t)i };
 	if (!is_ascending(blocks, nr))
 		qsort(req, nr, sizeof(*req), compare_requests);
+	if (nr)
+		advise(device, req, nr);
 	for (size_t i = 0, end; i < nr && !r; i = end) {
-		for (end = i + 1; end < nr && end - i < MAX_IOV &&
-				  req[end].block == req[end - 1].block + 1;)
-			end++;
+		end = run_end(req, i, nr);
 		r = read_run(device, req + i, end - i, buf, failed);
 	}
 	free(req);
@@ -370,19 +399,6 @@ uint64_t era_device_used(const struct era_device *device)
 		return size;
 	used = (uint64_t)st.st_blocks * 512;
 	return used < size ? used : size;
-}
-
-void era_device_will_need(struct era_device *device, const uint32_t *blocks,
-			  size_t nr)
-{
-	for (size_t i = 0, end; i < nr; i = end) {
-		for (end = i + 1;
-		     end < nr && blocks[end] == blocks[end - 1] + 1;)
-			end++;
-		posix_fadvise(device->fd, (off_t)blocks[i] * ERA_BLOCK_SIZE,
-			      (off_t)(end - i) * ERA_BLOCK_SIZE,
-			      POSIX_FADV_WILLNEED);
-	}
 }
 
 int era_device_write(struct era_device *device, uint64_t first, size_t nr,

@@ -110,10 +110,6 @@ uint64_t era_device_next_data(const struct era_device *device, uint64_t block);
 /* Bytes that are not in holes: what reading all of it comes to. */
 uint64_t era_device_used(const struct era_device *device);
 
-/* Asks the kernel to read these soon; advice only. */
-void era_device_will_need(struct era_device *device, const uint32_t *blocks,
-			  size_t nr);
-
 int era_device_write(struct era_device *device, uint64_t first, size_t nr,
 		     const void *buf);
 

@@ -286,9 +286,11 @@ int era_builder_commit(struct era_builder *builder)
 		r = write_snapshot(builder);
 	if (!r)
 		r = block_writer_finish(&builder->writer);
-	if (!r && device->growable &&
-	    ftruncate(device->fd, (off_t)(nr_blocks * ERA_BLOCK_SIZE)))
-		r = -errno;
+	if (!r && device->growable) {
+		if (ftruncate(device->fd, (off_t)(nr_blocks * ERA_BLOCK_SIZE)))
+			r = -errno;
+		device->nr_blocks = nr_blocks;
+	}
 	if (!r)
 		r = erase_rest(builder);
 	if (!r)

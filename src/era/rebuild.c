@@ -22,6 +22,7 @@ struct state {
 	uint64_t writeset_tree, era_array, ref_counts;
 	uint64_t open;	   /* 0: no writeset is open */
 	uint64_t snapshot; /* 0: none is held */
+	uint64_t nr_allocated;
 };
 
 struct rebuilding {
@@ -221,6 +222,8 @@ static int try_index(void *arg, uint64_t block, const uint8_t *data)
 	(void)data;
 	if (r)
 		return r == -ENOMEM ? r : 0;
+	for (uint64_t i = 0; i < witness.nr_blocks && witness.counts; i++)
+		state.nr_allocated += !!witness.counts[i];
 	if (explain(rb, &witness, &state))
 		r = add_state(rb, &state);
 	era_witness_release(&witness);
@@ -317,6 +320,7 @@ static void state_superblock(const struct rebuilding *rb,
 		state->open ? bitset_length(rb->scan, state->open, nr_blocks)
 			    : 0;
 	sb->space_map.nr_blocks = rb->scan->nr_blocks;
+	sb->space_map.nr_allocated = state->nr_allocated;
 	sb->space_map.bitmap_root = state->index_block;
 	sb->space_map.ref_count_root = state->ref_counts;
 }
@@ -524,9 +528,9 @@ static void apply_geometry(struct era_rebuilt *rebuilt,
 	struct era_geometry *g = &rebuilt->sb.geometry;
 	uint32_t greatest = orphans->greatest_era;
 
-	if (geometry->data_block_size)
+	if (geometry->data_block_size && !rebuilt->have_copy)
 		g->data_block_size = geometry->data_block_size;
-	if (geometry->nr_blocks)
+	if (geometry->nr_blocks && !rebuilt->proven)
 		g->nr_blocks = geometry->nr_blocks;
 	/* the open era is one more than the greatest ever archived */
 	if (rebuilt->proven && rebuilt->sb.writeset_root)

@@ -231,6 +231,9 @@ int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
 		r = count_arrays(s, &walk);
 	if (!r)
 		r = count_snapshot(s, &walk);
+	/* what was sound a moment ago has to be so still */
+	if (!r && walk.nr_faults)
+		r = era_device_check(s->device, report) ?: -EUCLEAN;
 	if (!r)
 		r = check_room(s, &builder, need, &reserved);
 	if (!r)

@@ -38,13 +38,34 @@ static void soften_init(struct softened *s, struct era_report *to)
 	s->report.arg = s;
 }
 
-/* Those of the window's blocks that are lost though their checksum is right. */
+/* Whether an era-array block knows of an era that the superblock does not. */
+static bool is_from_later(const struct era_salvage *s,
+			  const struct array_map *map, uint32_t index,
+			  const uint8_t *values)
+{
+	uint32_t nr = array_map_nr_entries(map, index);
+
+	if (map->value_size != 4 || !values)
+		return false;
+	for (uint32_t i = 0; i < nr; i++)
+		if (get_le32(values + i * 4) > s->md.sb.geometry.current_era)
+			return true;
+	return false;
+}
+
+/*
+ * Those of the window's blocks that have been used again: they are lost
+ * though their checksum is right, or later than the superblock.
+ */
 static uint64_t count_foreign(const struct era_salvage *s,
 			      const struct array_map *map,
 			      const struct array_window *window)
 {
 	uint64_t nr = 0;
 
+	for (uint32_t i = 0; i < window->nr; i++)
+		nr += is_from_later(s, map, window->first + i,
+				    window->values[i]);
 	for (size_t i = array_map_find(map, window->first);
 	     i < map->nr_slots &&
 	     map->slots[i].index - window->first < window->nr;
@@ -133,7 +154,7 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	}
 	r = era_metadata_load(&s->snapshot, walk, &copy, true);
 	if (!r)
-		r = read_all_through(s, &s->snapshot, NULL, &nr_lost, NULL);
+		r = read_all_through(s, &s->snapshot, walk->report, &nr_lost, NULL);
 	block_set_merge(&s->reachable, &walk->seen);
 	s->has_snapshot = !walk->nr_faults && !nr_lost;
 	s->lost_snapshot = !s->has_snapshot;
@@ -199,6 +220,28 @@ static int measure_array(void *arg, uint64_t block, const uint8_t *data)
 	if (nr < ERA_MAX_NR_BLOCKS && nr > s->rebuilt.sb.geometry.nr_blocks)
 		s->rebuilt.sb.geometry.nr_blocks = (uint32_t)nr;
 	return 0;
+}
+
+/* Writesets are as long as the device was when their era began. */
+static void measure_writesets(struct era_salvage *s)
+{
+	struct era_geometry *g = &s->rebuilt.sb.geometry;
+
+	for (size_t i = 0; i < s->orphans.nr_writesets; i++)
+		if (g->nr_blocks < s->orphans.writesets[i].nr_bits)
+			g->nr_blocks = s->orphans.writesets[i].nr_bits;
+}
+
+/* What the user says must not contradict what is proven. */
+static int check_told(struct era_salvage *s, const char *option, uint32_t told,
+		      uint32_t known)
+{
+	if (!told || told == known)
+		return 0;
+	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%s %" PRIu32 " contradicts what is left on %s: it is %" PRIu32,
+		   option, told, s->device->path, known);
+	return -EINVAL;
 }
 
 static int check_rebuilt(struct era_salvage *s)
@@ -272,8 +315,18 @@ static int rebuild(struct era_salvage *s, struct era_superblock *sb)
 	if (!r)
 		r = era_rebuild_superblock(&s->rebuilt, &s->scan, &s->orphans,
 					   &s->options.geometry);
-	if (!r && !s->rebuilt.proven && !s->options.geometry.nr_blocks)
+	if (!r && !s->rebuilt.proven && !s->options.geometry.nr_blocks) {
 		r = era_scan_each(&s->scan, ROLE_ERAS, NULL, measure_array, s);
+		measure_writesets(s);
+	}
+	if (!r && s->rebuilt.proven)
+		r = check_told(s, "--nr-blocks",
+			       s->options.geometry.nr_blocks,
+			       s->rebuilt.sb.geometry.nr_blocks);
+	if (!r && s->rebuilt.have_copy)
+		r = check_told(s, "--block-size",
+			       s->options.geometry.data_block_size,
+			       s->rebuilt.sb.geometry.data_block_size);
 	if (!r)
 		r = check_rebuilt(s);
 	if (!r)
@@ -601,10 +654,16 @@ static int add_nameless(struct era_salvage *s)
 				   .era = s->geometry.current_era };
 	int r = 0;
 
-	if (s->rebuilt.proven)
+	if (s->rebuilt.proven && !s->newer.found)
 		return add_open_orphans(s);
 	/* what is damaged besides may have been evidence of any block */
-	if (!s->rebuilt.alone) {
+	if (s->newer.found)
+		era_report(s->report, ERA_ASSUMED, NULL,
+			   ((struct era_data_range){ 0,
+						     s->geometry.nr_blocks }),
+			   "unreferenced blocks know more than that state: every data block counts as written in era %" PRIu32,
+			   s->geometry.current_era);
+	if (!s->rebuilt.alone || s->newer.found) {
 		layer.class = ERA_ASSUMPTION;
 		return era_layers_add(&s->layers, &s->nr_layers, &layer);
 	}
@@ -820,6 +879,34 @@ static bool has_roots(const struct era_salvage *s)
 	return !s->rebuilt_superblock || s->rebuilt.proven;
 }
 
+/*
+ * A state that a space map proves is not the last where bitsets without a name
+ * mark blocks that it has never heard of.
+ */
+static int compare_nameless(struct era_salvage *s)
+{
+	struct era_fold fold = { .device = s->device,
+				 .nr_blocks = s->md.sb.geometry.nr_blocks,
+				 .window = ignore_window,
+				 .raised = note_more,
+				 .arg = &(struct comparing){ .era = 1 } };
+	struct era_layer layer = { .class = ERA_ORPHAN, .era = 1 };
+	struct era_layer *layers = NULL;
+	int r = era_metadata_layers(&s->md, ERA_REACHABLE, &layers,
+				    &fold.nr_layers);
+
+	for (size_t i = 0; i < s->orphans.nr_word_versions && !r; i++) {
+		layer.map = &s->orphans.word_versions[i];
+		r = era_layers_add(&layers, &fold.nr_layers, &layer);
+	}
+	fold.layers = layers;
+	if (!r)
+		r = era_fold(&fold);
+	free(layers);
+	s->newer.found = s->newer.found || fold.lowest_raise;
+	return r;
+}
+
 static int compare(struct era_salvage *s)
 {
 	int r;
@@ -830,7 +917,7 @@ static int compare(struct era_salvage *s)
 		return 0;
 	r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
 	if (s->rebuilt_superblock)
-		return r;
+		return r || s->newer.found ? r : compare_nameless(s);
 	/* rot makes no sound block of another kind */
 	s->forked = s->newer.found || s->nr_foreign;
 	return !r && s->forked ? find_other(s) : r;
@@ -1076,5 +1163,8 @@ int era_salvage_evidence(const struct era_salvage *s, struct block_set *blocks)
 		return add_proven(s, &s->rebuilt.sb, blocks);
 	if (s->other_is_whole || s->older_fills)
 		return add_proven(s, &s->other.sb, blocks);
+	/* orphans alone tell of the fork: the next repair must see them, too */
+	if (s->forked && !s->nr_foreign)
+		return add_all_evidence(s, blocks);
 	return 0;
 }

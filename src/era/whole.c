@@ -27,7 +27,7 @@ int era_metadata_open_whole(struct era_metadata *md, struct era_device *device,
 	}
 	era_scan_release(&scan);
 	block_set_release(&reachable);
-	if (!r && newer.found)
+	if (!r && (newer.found || newer.nr_unreadable))
 		r = -EUCLEAN;
 	if (r)
 		era_metadata_release(md);

@@ -10,6 +10,7 @@
 
 #include "era/reader.h"
 #include "era/salvage.h"
+#include "era/whole.h"
 #include "format/output.h"
 #include "format/xml_writer.h"
 #include "tools/tool.h"
@@ -17,6 +18,7 @@
 #define KEY_LOGICAL 0x100
 #define KEY_COMPACT 0x101
 #define KEY_SNAPSHOT 0x102
+#define KEY_REACHABLE_ONLY 0x103
 
 struct arguments {
 	const char *device;
@@ -25,6 +27,7 @@ struct arguments {
 	bool compact;
 	bool snapshot;
 	bool repair;
+	bool reachable_only;
 	bool quiet;
 };
 
@@ -40,6 +43,8 @@ static const struct argp_option options[] = {
 	{ "metadata-snap", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
 	{ "repair", 'r', NULL, 0,
 	  "Dump what can be salvaged of damaged metadata", 0 },
+	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
+	  "Do not look for a newer history among unreferenced blocks", 0 },
 	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
 };
@@ -60,6 +65,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_SNAPSHOT:
 		args->snapshot = true;
+		return 0;
+	case KEY_REACHABLE_ONLY:
+		args->reachable_only = true;
 		return 0;
 	case 'r':
 		args->repair = true;
@@ -98,7 +106,14 @@ static int dump_sound(const struct arguments *args, struct era_device *device,
 {
 	struct era_metadata md;
 	struct progress progress;
-	int r = era_metadata_open(&md, device, args->snapshot, NULL, report);
+	int r;
+
+	/* what a dump has forgotten is gone once it is restored */
+	if (args->snapshot || args->reachable_only)
+		r = era_metadata_open(&md, device, args->snapshot, NULL,
+				      report);
+	else
+		r = era_metadata_open_whole(&md, device, report);
 
 	if (r)
 		return r;
@@ -115,7 +130,10 @@ static int dump_salvaged(const struct arguments *args,
 			 struct era_device *device, struct era_visitor *sink,
 			 struct era_report *report)
 {
-	struct era_salvage_options opt = { .logical = args->logical };
+	struct era_salvage_options opt = {
+		.logical = args->logical,
+		.reachable_only = args->reachable_only,
+	};
 	struct era_salvage salvage;
 	struct progress progress;
 	int r;

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "era/newer.h"
 #include "era/reader.h"
+#include "era/whole.h"
 #include "format/range_limit.h"
 #include "format/ranges.h"
 #include "tools/tool.h"
@@ -142,41 +142,16 @@ static const struct argp argp = {
 	NULL
 };
 
-/*
- * A table loaded too early leaves metadata that looks sound and has forgotten
- * writes. A live device's snapshot is read without this: there, blocks that
- * it does not lead to are newer by right.
- */
-static int open_whole(const struct arguments *args, struct era_metadata *md,
-		      struct era_device *device, struct era_report *report)
+static int open_metadata(const struct arguments *args, struct era_metadata *md,
+			 struct era_device *device, struct era_report *report)
 {
-	struct block_set reachable;
-	struct era_newer newer;
-	struct era_scan scan;
-	int r;
-
 	if (args->snapshot || args->reachable_only)
 		return era_metadata_open(md, device, args->snapshot, NULL,
 					 report);
-	r = era_metadata_open(md, device, false, &reachable, report);
-	if (r)
-		return r;
-	r = era_scan_start(&scan, device);
-	if (!r) {
-		/* the listing reads the arrays and stops where one is not */
-		era_metadata_tell_scan(md, &scan);
-		r = era_newer_find(&newer, md, &scan, &reachable, report);
-	}
-	era_scan_release(&scan);
-	block_set_release(&reachable);
-	if (!r && (newer.found || newer.nr_unreadable))
-		r = -EUCLEAN;
-	if (r)
-		era_metadata_release(md);
-	return r;
+	return era_metadata_open_whole(md, device, report);
 }
 
-/* The same, in fewer ranges than there are. */
+/* Lists fewer ranges than there are. */
 static int read_limited(const struct arguments *args, struct era_metadata *md,
 			struct era_range_visitor *sink,
 			struct era_report *report)
@@ -205,7 +180,7 @@ static int list(const struct arguments *args, struct era_device *device,
 
 	tool_progress_start(&progress, device, era_device_used(device),
 			    args->quiet, args->output);
-	r = open_whole(args, &md, device, report);
+	r = open_metadata(args, &md, device, report);
 	if (!r) {
 		range_writer_init(&writer, out, args->format, args->unit);
 		if (args->max_ranges)

@@ -257,8 +257,7 @@ static void print_reasons(const struct arguments *args)
 	const char *old = args->no_snapshot ? "" : ", the snapshot's";
 
 	printf("\nsuperblock     one%s\n", old);
-	printf("era_array      4 bytes a block: the old, the new%s\n",
-	       old);
+	printf("era_array      4 bytes a block: the old, the new%s\n", old);
 	printf("writeset       1 bit a block: %" PRIu32 " undigested",
 	       args->nr_eras);
 	if (!args->no_snapshot)

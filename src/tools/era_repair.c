@@ -256,22 +256,23 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 		     struct era_report *report)
 {
 	struct tool_target target;
-	int r = tool_target_open(&target, args->output, report);
+	int r;
 
+	if (tool_is_device(args->output, salvage->device)) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s is both input and output (--in-place repairs it)",
+			   args->output);
+		return -EINVAL;
+	}
+	r = tool_target_open(&target, args->output, report);
 	if (r)
 		return r;
 	/* one line for both: read twice, written, and read for the check */
 	target.device.moved = salvage->device->moved;
 	target.device.moved_arg = salvage->device->moved_arg;
-	if (era_device_same(&target.device, salvage->device)) {
-		era_report(
-			report, ERA_FATAL, NULL, ERA_NO_DATA,
-			"%s is both input and output (--in-place repairs it)",
-			args->output);
-		r = -EINVAL;
-	}
-	if (!r)
-		r = era_repair_to(salvage, &target.device, told, report);
+	r = era_repair_to(salvage, &target.device, told, report);
+	/* all of it is written: the check can have its memory */
+	era_salvage_close(salvage);
 	if (!r)
 		r = verify(args, &target.device, report);
 	return tool_target_close(&target, r, report);
@@ -297,6 +298,7 @@ static int repair_in_place(const struct arguments *args,
 		undo = undo_log_finish(&log);
 		r = r ? r : undo;
 	}
+	era_salvage_close(salvage);
 	return r ? r : verify(args, salvage->device, report);
 }
 

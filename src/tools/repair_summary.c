@@ -170,8 +170,8 @@ void repair_summary_text(const struct repair_summary *summary, FILE *stream)
 
 	fprintf(stream, "%s\n", outcome(summary));
 	if (summary->nr_faults)
-		fprintf(stream, "damaged: %" PRIu64 " tree blocks",
-			summary->nr_faults);
+		fprintf(stream, "damaged: %" PRIu64 " tree block%s",
+			summary->nr_faults, summary->nr_faults == 1 ? "" : "s");
 	if (summary->nr_faults && summary->nr_attached)
 		fprintf(stream,
 			", %" PRIu64
@@ -243,12 +243,13 @@ static json_t *summary_json(const struct repair_summary *summary)
 	total_of(summary, ERA_ASSUMPTION, &assumed);
 	format_advice(summary, advice, sizeof(advice));
 	return json_pack(
-		"{s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, "
+		"{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, "
 		"s:o, s:I, s:I, s:s}",
 		"action", actions[summary->need], "dry_run", summary->dry_run,
 		"exact", summary->exact, "newer_history", summary->forked,
 		"superblock_rebuilt", summary->rebuilt_superblock,
 		"metadata_snapshot_kept", summary->kept_snapshot,
+		"metadata_snapshot_lost", summary->lost_snapshot,
 		"blocks_damaged", (json_int_t)summary->nr_faults,
 		"blocks_found_by_space_map", (json_int_t)summary->nr_attached,
 		"block_size", (json_int_t)summary->geometry.data_block_size,

@@ -161,6 +161,17 @@ uint64_t tool_parse_size(const char *arg, uint64_t max, const char *what,
 	return value;
 }
 
+bool tool_is_device(const char *path, const struct era_device *device)
+{
+	struct stat a, b;
+
+	if (stat(path, &a) || fstat(device->fd, &b))
+		return false;
+	if (S_ISBLK(a.st_mode) && S_ISBLK(b.st_mode))
+		return a.st_rdev == b.st_rdev;
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int tool_target_open(struct tool_target *target, const char *path,
 		     struct era_report *report)
 {

@@ -65,6 +65,9 @@ struct tool_target {
 	bool is_new;
 };
 
+/* Whether path is what device has open, by this or another name. */
+bool tool_is_device(const char *path, const struct era_device *device);
+
 int tool_target_open(struct tool_target *target, const char *path,
 		     struct era_report *report);
 

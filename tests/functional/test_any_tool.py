@@ -30,6 +30,10 @@ READ_METADATA = {
     "era_dump --metadata-snapshot": ["--metadata-snapshot"],
     "era_invalidate --metadata-snapshot": ["--metadata-snapshot",
                                            "--written-since", "1"],
+    "era_ls": [],
+    "era_ls --metadata-snapshot": ["--metadata-snapshot"],
+    "era_map": [],
+    "era_map --metadata-snapshot": ["--metadata-snapshot"],
 }
 # Tools that write a result to standard output, or to a file with -o.
 WRITE_RESULT = {
@@ -39,6 +43,8 @@ WRITE_RESULT = {
     "era_invalidate": ["--written-since", "1"],
     "era_invalidate --format=json": ["--written-since", "1",
                                      "--format=json"],
+    "era_map": [],
+    "era_map --format=svg": ["--format=svg"],
 }
 XML = make_dump([i % 3 for i in range(20000)], [(3, 20000, [5])])
 

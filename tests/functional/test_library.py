@@ -47,6 +47,7 @@ class Library:
                 "install-pkgconfigDATA", "install-exec-hook",
                 env=environment)
         self.directory = next(root.rglob("dmera.pc")).parents[1]
+        self.include = next(root.rglob("dmera.h")).parent
         self.environment = {
             **os.environ, "PKG_CONFIG_SYSROOT_DIR": str(root),
             "PKG_CONFIG_PATH": str(self.directory / "pkgconfig")}
@@ -127,7 +128,7 @@ def test_the_static_library_keeps_its_names_to_itself(library):
 def test_links_statically(library, image, example):
     program = library.root / "static"
     command(*CC, "-o", program, EXAMPLE,
-            f"-I{library.directory.parent / 'include'}",
+            f"-I{library.include}",
             library.directory / "libdmera.a")
     path = image("crash_k61")
     assert command(program, 4, path) == library.run(example, 4, path)
@@ -140,7 +141,7 @@ def test_the_header_stands_alone(library, compiler, flags):
         pytest.skip(f"needs {compiler}")
     language = "c++" if compiler == "c++" else "c"
     command(compiler, *flags, "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
-            "-x", language, library.directory.parent / "include/dmera.h")
+            "-x", language, library.include / "dmera.h")
 
 
 def test_the_header_and_the_map_name_the_same_functions():

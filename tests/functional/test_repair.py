@@ -290,7 +290,7 @@ def test_dry_run_says_what_the_repair_then_does(run, image, name):
 # --- what it says -------------------------------------------------------------
 
 
-def report_of(run, path, *more):
+def report_of(run, *more):
     result = run("era_repair", "--json", "--dry-run", *more)
     assert result.err == ""
     return json.loads(result.out)
@@ -298,7 +298,7 @@ def report_of(run, path, *more):
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_json_report(run, image, name):
-    report = report_of(run, name, *options(name), "-i", image(name))
+    report = report_of(run, *options(name), "-i", image(name))
     truth, repair = data.truth(name), report["repair"]
     assert report["sound"] is True
     assert report["counts"]["error"] == 0
@@ -322,7 +322,7 @@ def test_json_report(run, image, name):
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_what_is_assumed_is_counted(run, image, name):
-    report = report_of(run, name, *options(name), "-i", image(name))
+    report = report_of(run, *options(name), "-i", image(name))
     assumed = report["repair"]["by_assumption"]
     if name not in HOLES:
         assert assumed == []
@@ -342,7 +342,7 @@ def test_what_is_assumed_is_counted(run, image, name):
     ("rot_clean_snap_snapshot-superblock", "archive"),
     ("rot_crash_k61_bitset-leaf", "rebuild"), ("stale_live", "rebuild")])
 def test_what_in_place_has_to_do(run, image, name, action):
-    report = report_of(run, name, "--in-place", image(name))
+    report = report_of(run, "--in-place", image(name))
     assert report["repair"]["action"] == action
 
 
@@ -355,7 +355,7 @@ def test_says_what_a_table_loaded_too_early_has_lost(run, image, name, era,
     assert f"dates {nr_blocks} blocks later" in result.err
     assert f"counts as written in era {era}" in result.err
     assert f"current era: {era}\n" in result.out.decode()
-    report = report_of(run, name, "-i", image(name))
+    report = report_of(run, "-i", image(name))
     assert sum(count["data_blocks"] for count in
                report["repair"]["by_unreferenced_blocks"]) == nr_blocks
 
@@ -416,6 +416,19 @@ def test_advice_names_the_era_from_which_lists_are_exact(run, image):
 def test_quiet_leaves_nothing_but_the_status(run, image, name, json_too):
     result = run("era_repair", "-q", *json_too, "--in-place", image(name))
     assert (result.status, result.out, result.err) == (0, b"", "")
+
+
+def test_unreferenced_blocks_can_be_passed_over(run, image):
+    """Where the user knows that they are older than the last format."""
+    path = image("stale_live")
+    report = report_of(run, "--reachable-only", "--in-place", path)
+    assert report["repair"]["action"] == "archive"
+    assert report["repair"]["newer_history"] is False
+    assert report["repair"]["by_unreferenced_blocks"] == []
+    result = run("era_repair", "--reachable-only", "--in-place", path)
+    assert (result.status, result.err) == (0, "")
+    assert Metadata(path.read_bytes()).last_written() == \
+        Metadata(data.read("stale_live")).last_written()
 
 
 # --- a lost superblock --------------------------------------------------------

@@ -87,7 +87,7 @@ def assert_kernel_goes_on(tools, machine, rng, nr_blocks, grown,
     snapshotted, rebooted by force; the snapshot dropped, written to,
     removed, resized, removed again.
     """
-    longest = max(2, nr_blocks // 20)
+    longest = min(500, nr_blocks // 20)
 
     def writes(blocks):
         return eras_of_writes(rng, blocks, eras=2, longest=longest)
