@@ -61,8 +61,10 @@ static int save_block(struct undo_log *log, uint64_t block)
 	if (log->saved[block / 64] >> (block % 64) & 1)
 		return 0;
 	r = era_device_read(log->device, block, 1, record + RECORD_HEAD);
-	if (r) /* unreadable: there is nothing to be put back */
-		memset(record + RECORD_HEAD, 0, ERA_BLOCK_SIZE);
+	if (r && block) /* unreadable: there is nothing to be put back */
+		return 0;
+	if (r)
+		return r;
 	put_le64(record, block);
 	put_le32(record + 8, record_crc(record));
 	r = write_fully(log->fd, record, RECORD_SIZE);
@@ -159,6 +161,9 @@ int undo_log_start(struct undo_log *log, struct era_device *device,
 		r = write_fully(log->fd, header, HEADER_SIZE);
 	if (!r && fsync(log->fd))
 		r = -errno;
+	/* the superblock comes first: without it the rest is of no use */
+	if (!r)
+		r = save_range(log, 0, ERA_BLOCK_SIZE);
 	log->error = r;
 	if (r)
 		return undo_log_finish(log);
@@ -210,8 +215,12 @@ static int check_file(int fd, const struct era_device *device,
 		return -ENXIO;
 	for (*nr_records = 0;; ++*nr_records) {
 		r = read_record(fd, *nr_records, record);
+		if (!r && !*nr_records)
+			return -EBADMSG;
 		if (r <= 0)
 			return r;
+		if (!*nr_records && get_le64(record))
+			return -EBADMSG;
 		if (get_le64(record) >= device->nr_blocks)
 			return -EBADMSG;
 	}

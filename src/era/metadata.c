@@ -87,6 +87,7 @@ static int load_leaf(void *arg, struct walk *walk,
 				   "writeset %" PRIu64 " claims %" PRIu32
 				   " blocks, more than dm-era can track",
 				   era, nr_bits);
+			md->writesets_lost = true;
 			continue;
 		}
 		r = add_writeset(md, (uint32_t)era, nr_bits, root,
@@ -107,6 +108,9 @@ static int load_leaf(void *arg, struct walk *walk,
 			r = array_map_load(&ws->words, walk, where);
 			walk->refs = refs;
 		}
+		/* a length that is too short has lost what lies past it */
+		if (!r && ws->words.overlong)
+			md->writesets_lost = true;
 	}
 	return r;
 }

@@ -59,38 +59,60 @@ static int claim_leaf(void *arg, uint64_t block, const uint8_t *node)
 	return 0;
 }
 
-static bool is_known(const struct era_orphans *orphans, uint32_t era,
-		     uint64_t root, uint32_t nr_bits, uint64_t leaf)
+static int compare_writesets(const void *a, const void *b)
 {
-	for (size_t i = orphans->nr_writesets; i--;) {
-		struct orphan_writeset *ws = &orphans->writesets[i];
+	const struct orphan_writeset *x = a, *y = b;
 
-		if (ws->era == era && ws->root == root &&
-		    ws->nr_bits == nr_bits) {
-			ws->leaf = leaf;
-			return true;
-		}
-	}
-	return false;
+	if (x->era != y->era)
+		return x->era < y->era ? -1 : 1;
+	if (x->root != y->root)
+		return x->root < y->root ? -1 : 1;
+	return x->nr_bits < y->nr_bits ? -1 : x->nr_bits > y->nr_bits;
+}
+
+/* Many leaves name the same writesets: sorts them and keeps one of each. */
+static void sort_writesets(struct era_orphans *orphans)
+{
+	struct orphan_writeset *ws = orphans->writesets;
+	size_t kept = 0;
+
+	if (orphans->nr_writesets)
+		qsort(ws, orphans->nr_writesets, sizeof(*ws),
+		      compare_writesets);
+	for (size_t i = 0; i < orphans->nr_writesets; i++)
+		if (!kept || compare_writesets(&ws[kept - 1], &ws[i]))
+			ws[kept++] = ws[i];
+	orphans->nr_writesets = kept;
+}
+
+/* Drops repeats, and doubles the room where that has not made enough. */
+static int make_room(struct collecting *c)
+{
+	struct era_orphans *orphans = c->orphans;
+	size_t max = c->max_writesets ? c->max_writesets * 2 : 64;
+	struct orphan_writeset *ws;
+
+	sort_writesets(orphans);
+	if (orphans->nr_writesets < c->max_writesets / 2)
+		return 0;
+	ws = realloc(orphans->writesets, max * sizeof(*ws));
+	if (!ws)
+		return -ENOMEM;
+	orphans->writesets = ws;
+	c->max_writesets = max;
+	return 0;
 }
 
 static int add_writeset(struct collecting *c, uint32_t era, uint32_t nr_bits,
 			uint64_t root, uint64_t leaf)
 {
 	struct era_orphans *orphans = c->orphans;
+	int r = 0;
 
-	if (is_known(orphans, era, root, nr_bits, leaf))
-		return 0;
-	if (orphans->nr_writesets == c->max_writesets) {
-		size_t max = c->max_writesets ? c->max_writesets * 2 : 64;
-		struct orphan_writeset *ws =
-			realloc(orphans->writesets, max * sizeof(*ws));
-
-		if (!ws)
-			return -ENOMEM;
-		orphans->writesets = ws;
-		c->max_writesets = max;
-	}
+	if (orphans->nr_writesets == c->max_writesets)
+		r = make_room(c);
+	if (r)
+		return r;
 	orphans->writesets[orphans->nr_writesets++] = (struct orphan_writeset){
 		.era = era, .nr_bits = nr_bits, .root = root, .leaf = leaf
 	};
@@ -295,15 +317,6 @@ static int sort_versions(const struct filing *filing, uint32_t value_size,
 	return 0;
 }
 
-static int compare_writesets(const void *a, const void *b)
-{
-	const struct orphan_writeset *x = a, *y = b;
-
-	if (x->era != y->era)
-		return x->era < y->era ? -1 : 1;
-	return x->root < y->root ? -1 : x->root > y->root;
-}
-
 static int collect(struct collecting *c)
 {
 	struct era_orphans *orphans = c->orphans;
@@ -315,9 +328,7 @@ static int collect(struct collecting *c)
 				  c);
 	if (r)
 		return r;
-	if (orphans->nr_writesets)
-		qsort(orphans->writesets, orphans->nr_writesets,
-		      sizeof(*orphans->writesets), compare_writesets);
+	sort_writesets(orphans);
 	r = load_writesets(c);
 	if (!r)
 		r = era_scan_each(scan, ROLE_POINTERS, c->reachable, file_leaf,

@@ -331,7 +331,7 @@ static void state_superblock(const struct rebuilding *rb,
  * that left a trace. The era goes to sb->geometry.current_era.
  */
 static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
-		      struct total *total)
+		      struct total *total, bool *digested)
 {
 	struct era_superblock archived = *sb;
 	struct era_metadata md = { .nr_writesets = 0 };
@@ -349,6 +349,7 @@ static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
 	if (!r) {
 		uint32_t last = total->greatest;
 
+		*digested = !md.nr_writesets;
 		if (md.nr_writesets)
 			last = md.writesets[md.nr_writesets - 1].era;
 		sb->geometry.current_era = last + !!sb->writeset_root;
@@ -359,12 +360,12 @@ static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
 }
 
 static int weigh_state(const struct rebuilding *rb, struct era_superblock *sb,
-		       uint64_t *sum)
+		       uint64_t *sum, bool *digested)
 {
 	struct era_metadata md = { .nr_writesets = 0 };
 	struct total total;
 	struct walk walk;
-	int r = date_state(rb, sb, &total);
+	int r = date_state(rb, sb, &total, digested);
 
 	if (r || !sb->writeset_root) {
 		*sum = total.sum;
@@ -415,7 +416,7 @@ static int prove_states(struct rebuilding *rb, struct era_proven **proven,
 		struct era_proven *p = &(*proven)[*nr];
 
 		state_superblock(rb, &rb->states[i], &p->sb);
-		r = weigh_state(rb, &p->sb, &p->sum);
+		r = weigh_state(rb, &p->sb, &p->sum, &p->digested);
 		*nr += !r;
 	}
 	return r == -ENOMEM ? r : 0;
@@ -472,8 +473,10 @@ static int pick_last(struct era_rebuilt *rebuilt,
 			best = p;
 	}
 	rebuilt->proven = best;
-	if (best)
+	if (best) {
 		rebuilt->sb = best->sb;
+		rebuilt->era_inferred = best->digested;
+	}
 	return r;
 }
 

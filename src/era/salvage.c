@@ -39,25 +39,30 @@ static void soften_init(struct softened *s, struct era_report *to)
 }
 
 /* Whether an era-array block knows of an era that the superblock does not. */
-static bool is_from_later(const struct era_salvage *s,
-			  const struct array_map *map, uint32_t index,
-			  const uint8_t *values)
+static bool is_from_later(struct era_salvage *s, const struct array_map *map,
+			  uint32_t index, const uint8_t *values)
 {
 	uint32_t nr = array_map_nr_entries(map, index);
 
+	uint32_t greatest = 0;
+
 	if (map->value_size != 4 || !values)
 		return false;
-	for (uint32_t i = 0; i < nr; i++)
-		if (get_le32(values + i * 4) > s->md.sb.geometry.current_era)
-			return true;
-	return false;
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t era = get_le32(values + i * 4);
+
+		greatest = greatest < era ? era : greatest;
+	}
+	if (s->greatest_digested < greatest)
+		s->greatest_digested = greatest;
+	return greatest > s->md.sb.geometry.current_era;
 }
 
 /*
  * Those of the window's blocks that have been used again: they are lost
  * though their checksum is right, or later than the superblock.
  */
-static uint64_t count_foreign(const struct era_salvage *s,
+static uint64_t count_foreign(struct era_salvage *s,
 			      const struct array_map *map,
 			      const struct array_window *window)
 {
@@ -154,7 +159,8 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	}
 	r = era_metadata_load(&s->snapshot, walk, &copy, true);
 	if (!r)
-		r = read_all_through(s, &s->snapshot, walk->report, &nr_lost, NULL);
+		r = read_all_through(s, &s->snapshot, walk->report, &nr_lost,
+				     NULL);
 	block_set_merge(&s->reachable, &walk->seen);
 	s->has_snapshot = !walk->nr_faults && !nr_lost;
 	s->lost_snapshot = !s->has_snapshot;
@@ -200,7 +206,10 @@ static int attach(struct era_salvage *s, struct walk *walk)
 	walk_next_pass(walk);
 	/* known to be reached, so that nothing is attached twice */
 	block_set_merge(&walk->seen, &s->reachable);
+	/* digestion is in order: what is in the tree is not of an older era */
 	r = era_witness_attach(&witness, &s->md, walk, &s->orphans,
+			       s->md.eras.nr_slots ? s->greatest_digested
+						   : UINT32_MAX,
 			       &s->reachable, &s->nr_attached);
 	era_witness_release(&witness);
 	return r;
@@ -239,7 +248,8 @@ static int check_told(struct era_salvage *s, const char *option, uint32_t told,
 	if (!told || told == known)
 		return 0;
 	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s %" PRIu32 " contradicts what is left on %s: it is %" PRIu32,
+		   "%s %" PRIu32
+		   " contradicts what is left on %s: it is %" PRIu32,
 		   option, told, s->device->path, known);
 	return -EINVAL;
 }
@@ -287,18 +297,13 @@ static void report_rebuilt(struct era_salvage *s)
 			rb->nr_proven, rb->sb.space_map.bitmap_root,
 			rb->sb.geometry.current_era);
 	else
-		era_report(s->report, ERA_ASSUMED, NULL,
-			   ((struct era_data_range){
-				   0, rb->sb.geometry.nr_blocks }),
-			   rb->alone
-				   ? "no space map proves which blocks were in "
-				     "use last: all that is left counts, and "
-				     "bitsets without a name as of era %" PRIu32
-				   : "the superblock is lost and other blocks "
-				     "are damaged, so that nothing proves "
-				     "which were in use last: every data block "
-				     "counts as written in era %" PRIu32,
-			   rb->sb.geometry.current_era);
+		era_report(
+			s->report, ERA_ASSUMED, NULL,
+			((struct era_data_range){ 0,
+						  rb->sb.geometry.nr_blocks }),
+			"nothing proves which blocks were in use last: every "
+			"data block counts as written since era %" PRIu32,
+			rb->sb.geometry.current_era);
 }
 
 /* A superblock from what the rest of the device says. */
@@ -320,8 +325,7 @@ static int rebuild(struct era_salvage *s, struct era_superblock *sb)
 		measure_writesets(s);
 	}
 	if (!r && s->rebuilt.proven)
-		r = check_told(s, "--nr-blocks",
-			       s->options.geometry.nr_blocks,
+		r = check_told(s, "--nr-blocks", s->options.geometry.nr_blocks,
 			       s->rebuilt.sb.geometry.nr_blocks);
 	if (!r && s->rebuilt.have_copy)
 		r = check_told(s, "--block-size",
@@ -333,6 +337,15 @@ static int rebuild(struct era_salvage *s, struct era_superblock *sb)
 		report_rebuilt(s);
 	*sb = s->rebuilt.sb;
 	return r;
+}
+
+/*
+ * Without roots everything is an orphan; nothing of what is reachable was
+ * lost, for nothing is reachable.
+ */
+static bool has_roots(const struct era_salvage *s)
+{
+	return !s->rebuilt_superblock || s->rebuilt.proven;
 }
 
 static int load(struct era_salvage *s, const struct era_superblock *sb)
@@ -357,7 +370,7 @@ static int load(struct era_salvage *s, const struct era_superblock *sb)
 	if (!r)
 		r = load_space_map(s, &walk);
 	if (!r)
-		r = collect_orphans(s, false);
+		r = collect_orphans(s, !has_roots(s));
 	if (!r && damaged)
 		r = attach(s, &walk);
 	if (!r && s->nr_attached)
@@ -398,6 +411,43 @@ static int ignore_window(void *arg, uint32_t first, const uint32_t *eras,
 	(void)eras;
 	(void)nr;
 	return 0;
+}
+
+/*
+ * The lowest era in which top dates a block later than base does, 0 where it
+ * does in none. What base has lost counts as late as it can be; what top has
+ * lost says something only with lost.
+ */
+static int lowest_beyond(struct era_salvage *s, const struct era_metadata *base,
+			 const struct era_metadata *top, bool lost,
+			 uint32_t *lowest)
+{
+	struct comparing c = { .era = 0 };
+	struct era_fold fold = { .device = s->device,
+				 .nr_blocks = s->md.sb.geometry.nr_blocks,
+				 .window = ignore_window,
+				 .raised = note_more,
+				 .arg = &c };
+	struct era_layer *layers = NULL, *more = NULL;
+	size_t nr_more = 0;
+	int r = era_metadata_layers(base, ERA_REACHABLE, &layers,
+				    &fold.nr_layers);
+
+	if (!r)
+		r = era_metadata_layers(top, ERA_ASSUMPTION, &more, &nr_more);
+	for (size_t i = 0; i < nr_more && !r; i++) {
+		if (!more[i].map && !lost)
+			continue;
+		more[i].class = ERA_ORPHAN;
+		r = era_layers_add(&layers, &fold.nr_layers, &more[i]);
+	}
+	fold.layers = layers;
+	if (!r)
+		r = era_fold(&fold);
+	*lowest = fold.lowest_raise;
+	free(layers);
+	free(more);
+	return r;
 }
 
 /*
@@ -521,6 +571,17 @@ static int drop_all_reused(struct era_salvage *s)
 	return 0;
 }
 
+/*
+ * The lowest era in which the reachable trees date a block later than the
+ * other instance does, 0 where they do in none. The other has all that was
+ * marked before the fork, so this is the early table's own, even where the
+ * other one was idle for an era or two after the fork.
+ */
+static int lowest_own_era(struct era_salvage *s, uint32_t *era)
+{
+	return lowest_beyond(s, &s->other, &s->md, false, era);
+}
+
 static int note_greatest(void *arg, uint32_t first, const uint32_t *eras,
 			 size_t nr)
 {
@@ -569,12 +630,18 @@ static int newest_era(const struct era_salvage *s, uint32_t *newest)
 static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t newest)
 {
 	bool shared = false;
+	uint32_t from, own;
 	int r = is_fork_era_shared(s, &shared);
 
+	if (!r)
+		r = lowest_own_era(s, &own);
 	if (r)
 		return r;
+	from = s->newer.fork_era + shared;
+	if (own && own < from)
+		from = own;
 	for (size_t i = 0; i < nr_reachable; i++) {
-		s->layers[i].redate_from = s->newer.fork_era + shared;
+		s->layers[i].redate_from = from;
 		s->layers[i].redate_to = newest;
 		/* what was used again held no more than the other has */
 		if (s->nr_faults == s->nr_foreign)
@@ -586,8 +653,8 @@ static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t newest)
 		"whole: it reaches era %" PRIu32 " and dates %" PRIu64
 		" blocks later; what the early one recorded, from era %" PRIu32
 		" on, counts as written in era %" PRIu32,
-		s->other.sb.geometry.current_era, s->newer.nr_data_blocks,
-		s->newer.fork_era + shared, newest);
+		s->other.sb.geometry.current_era, s->newer.nr_data_blocks, from,
+		newest);
 	return 0;
 }
 
@@ -645,40 +712,45 @@ static int plan_fork(struct era_salvage *s)
 				 : assume_all(s, newest);
 }
 
-static int add_open_orphans(struct era_salvage *s);
+static int add_open_orphans(struct era_salvage *s, struct era_layer **layers,
+			    size_t *nr);
 
-/* Without a superblock: open writesets of other states, or of none. */
-static int add_nameless(struct era_salvage *s)
+/* Without a superblock: what the last state may lack. */
+static int add_unproven(struct era_salvage *s)
 {
-	struct era_layer layer = { .class = ERA_ORPHAN,
-				   .era = s->geometry.current_era };
-	int r = 0;
+	struct era_layer layer = { .map = NULL };
+	uint32_t newest = 0;
+	int r;
 
 	if (s->rebuilt.proven && !s->newer.found)
-		return add_open_orphans(s);
-	/* what is damaged besides may have been evidence of any block */
+		return add_open_orphans(s, &s->layers, &s->nr_layers);
+	/*
+	 * What is damaged besides may have been evidence of any block; and
+	 * where nothing is, but no state is proven either, the history is not
+	 * as it should be.
+	 */
 	if (s->newer.found)
-		era_report(s->report, ERA_ASSUMED, NULL,
-			   ((struct era_data_range){ 0,
-						     s->geometry.nr_blocks }),
-			   "unreferenced blocks know more than that state: every data block counts as written in era %" PRIu32,
-			   s->geometry.current_era);
-	if (!s->rebuilt.alone || s->newer.found) {
-		layer.class = ERA_ASSUMPTION;
-		return era_layers_add(&s->layers, &s->nr_layers, &layer);
-	}
-	for (size_t i = 0; i < s->orphans.nr_word_versions && !r; i++) {
-		layer.map = &s->orphans.word_versions[i];
-		r = era_layers_add(&s->layers, &s->nr_layers, &layer);
-	}
-	return r;
+		era_report(
+			s->report, ERA_ASSUMED, NULL,
+			((struct era_data_range){ 0, s->geometry.nr_blocks }),
+			"that state may not be the last, for blocks of it were "
+			"used again or others know more: every data block "
+			"counts as written in era %" PRIu32,
+			s->geometry.current_era);
+	r = newest_era(s, &newest);
+	if (s->geometry.current_era < newest)
+		s->geometry.current_era = newest;
+	layer.class = ERA_ASSUMPTION;
+	layer.era = s->geometry.current_era;
+	return r ? r : era_layers_add(&s->layers, &s->nr_layers, &layer);
 }
 
 /*
  * The writesets that were open in the other proven states. In an unforked
  * history the last state has all that they mark, so this changes nothing.
  */
-static int add_open_orphans(struct era_salvage *s)
+static int add_open_orphans(struct era_salvage *s, struct era_layer **layers,
+			    size_t *nr)
 {
 	struct walk walk;
 	int r = walk_init(&walk, s->device, NULL, NULL);
@@ -691,6 +763,7 @@ static int add_open_orphans(struct era_salvage *s)
 					   .map = &open->words,
 					   .data = { 0, open->nr_bits } };
 
+		array_map_release(&open->words);
 		open->words = (struct array_map){
 			.value_size = 8,
 			.nr_values = era_nr_words(open->nr_bits),
@@ -700,7 +773,7 @@ static int add_open_orphans(struct era_salvage *s)
 		walk_next_pass(&walk);
 		r = array_map_load(&open->words, &walk, &where);
 		if (!r)
-			r = era_layers_add(&s->layers, &s->nr_layers, &layer);
+			r = era_layers_add(layers, nr, &layer);
 	}
 	walk_release(&walk);
 	return r;
@@ -760,11 +833,40 @@ static int count_claim(void *arg, uint64_t block, const uint8_t *node)
 	return 0;
 }
 
+/* Whether the live trees use this block in the same place. */
+static bool is_in_place(const struct array_map *live, uint32_t index,
+			uint32_t block)
+{
+	size_t at = array_map_find(live, index);
+
+	return at < live->nr_slots && live->slots[at].index == index &&
+	       live->slots[at].block == block;
+}
+
+static bool is_untouched_writeset(const struct era_salvage *s,
+				  const struct era_writeset *ws,
+				  const uint8_t *claims)
+{
+	const struct era_metadata *md = &s->md;
+	const struct array_map *live = NULL;
+
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		if (md->writesets[i].era == ws->era)
+			live = &md->writesets[i].words;
+	for (size_t k = 0; k < ws->words.nr_slots; k++) {
+		const struct array_slot *slot = &ws->words.slots[k];
+
+		if (claims[slot->block] != 1 &&
+		    !(live && is_in_place(live, slot->index, slot->block)))
+			return false;
+	}
+	return true;
+}
+
 /*
- * Whether no bitset block of the older state can have been used again since:
- * it is still in use, or one leaf alone files it. (An array block is written
- * before the leaf that files it and lies before it, so a later use would have
- * left its leaf, too.)
+ * Whether no array block of the older state can have been used again since:
+ * the live trees use it in the same place, or one leaf alone files it. Of the
+ * era array, whose blocks many leaves share, all leaves must agree.
  */
 static int is_untouched(const struct era_salvage *s,
 			const struct era_metadata *older, bool *untouched)
@@ -777,15 +879,29 @@ static int is_untouched(const struct era_salvage *s,
 	if (!claims)
 		return -ENOMEM;
 	r = era_scan_each(&s->scan, ROLE_POINTERS, NULL, count_claim, arg);
-	for (size_t i = 0; i < older->nr_writesets && !r; i++) {
-		const struct array_map *map = &older->writesets[i].words;
+	for (size_t i = 0; i < older->nr_writesets && !r; i++)
+		if (!is_untouched_writeset(s, &older->writesets[i], claims))
+			*untouched = false;
+	for (size_t k = 0; k < older->eras.nr_slots; k++) {
+		const struct array_slot *slot = &older->eras.slots[k];
 
-		for (size_t k = 0; k < map->nr_slots; k++)
-			if (claims[map->slots[k].block] != 1 &&
-			    !block_set_has(&s->reachable, map->slots[k].block))
-				*untouched = false;
+		if (s->orphans.claims[slot->block] != slot->index + 1)
+			*untouched = false;
 	}
 	free(claims);
+	return r;
+}
+
+/*
+ * Whether what is left of the live state has all that the older one says
+ * outside of the holes; a state of a former life of the device has not.
+ */
+static int is_dominated(struct era_salvage *s, bool *dominated)
+{
+	uint32_t lowest;
+	int r = lowest_beyond(s, &s->md, &s->other, true, &lowest);
+
+	*dominated = !lowest;
 	return r;
 }
 
@@ -817,7 +933,8 @@ static int fill_from_older(struct era_salvage *s)
 	size_t nr;
 	int r = read_through(s, &s->md.eras, NULL, &nr_lost, NULL);
 
-	if (r || (!nr_lost && !s->md.writesets_lost))
+	if (r || (!nr_lost && !s->md.writesets_lost) ||
+	    s->options.reachable_only)
 		return r;
 	r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
 			    &nr_witnesses);
@@ -837,6 +954,8 @@ static int fill_from_older(struct era_salvage *s)
 					      false);
 		if (!r && !walk.nr_faults)
 			r = is_untouched(s, &s->other, &s->older_fills);
+		if (!r && s->older_fills)
+			r = is_dominated(s, &s->older_fills);
 		walk_release(&walk);
 	}
 	if (!s->older_fills)
@@ -853,30 +972,12 @@ static int fill_from_older(struct era_salvage *s)
 	return r;
 }
 
-/* Without a superblock, what nothing names counts as well. */
+/* Without a superblock, what nothing leads to counts as well. */
 static int plan_rebuilt(struct era_salvage *s)
 {
-	size_t first = s->nr_layers;
 	int r = era_orphans_layers(&s->orphans, &s->layers, &s->nr_layers);
 
-	/* indexes that no version of the era array is left of */
-	for (size_t i = first; i < s->nr_layers && !r; i++) {
-		if (s->layers[i].map != s->orphans.era_versions ||
-		    s->rebuilt.proven)
-			continue;
-		s->layers[i].lost_era = s->geometry.current_era;
-		s->layers[i].lost_class = ERA_ASSUMPTION;
-	}
-	return r ? r : add_nameless(s);
-}
-
-/*
- * Without roots everything is an orphan; nothing of what is reachable was
- * lost, for nothing is reachable.
- */
-static bool has_roots(const struct era_salvage *s)
-{
-	return !s->rebuilt_superblock || s->rebuilt.proven;
+	return r ? r : add_unproven(s);
 }
 
 /*
@@ -899,12 +1000,34 @@ static int compare_nameless(struct era_salvage *s)
 		layer.map = &s->orphans.word_versions[i];
 		r = era_layers_add(&layers, &fold.nr_layers, &layer);
 	}
+	if (!r)
+		r = add_open_orphans(s, &layers, &fold.nr_layers);
 	fold.layers = layers;
 	if (!r)
 		r = era_fold(&fold);
 	free(layers);
 	s->newer.found = s->newer.found || fold.lowest_raise;
 	return r;
+}
+
+/* Whether leaves file one of the map's blocks elsewhere: it was used again. */
+static bool is_disputed(const struct era_salvage *s,
+			const struct array_map *map)
+{
+	for (size_t i = 0; i < map->nr_slots; i++)
+		if (s->orphans.claims[map->slots[i].block] !=
+		    map->slots[i].index + 1)
+			return true;
+	return false;
+}
+
+static bool is_any_disputed(const struct era_salvage *s)
+{
+	bool disputed = is_disputed(s, &s->md.eras);
+
+	for (size_t i = 0; i < s->md.nr_writesets; i++)
+		disputed |= is_disputed(s, &s->md.writesets[i].words);
+	return disputed;
 }
 
 static int compare(struct era_salvage *s)
@@ -916,11 +1039,17 @@ static int compare(struct era_salvage *s)
 	if (s->options.reachable_only && !s->rebuilt_superblock)
 		return 0;
 	r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
+	if (s->rebuilt_superblock && is_any_disputed(s))
+		s->newer.found = true;
 	if (s->rebuilt_superblock)
 		return r || s->newer.found ? r : compare_nameless(s);
 	/* rot makes no sound block of another kind */
 	s->forked = s->newer.found || s->nr_foreign;
-	return !r && s->forked ? find_other(s) : r;
+	/*
+	 * A lost write leaves a sound older block, too. What is newer has to
+	 * be seen before it can be shown to be whole.
+	 */
+	return !r && s->newer.found ? find_other(s) : r;
 }
 
 static int plan(struct era_salvage *s)
@@ -989,7 +1118,8 @@ static int check_readable(struct era_salvage *s)
 	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
 		   "%" PRIu64
 		   " unreferenced blocks cannot be read (the first is %" PRIu64
-		   "): a newer history may lie there; copy the device, or use --reachable-only",
+		   "): a newer history may lie there; copy the device, or use "
+		   "--reachable-only",
 		   nr, first);
 	return -EIO;
 }

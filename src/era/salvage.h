@@ -39,6 +39,7 @@ struct era_salvage {
 	uint64_t nr_faults;   /* tree nodes and array blocks lost */
 	uint64_t nr_foreign;  /* those among them that were used again */
 	uint64_t nr_attached; /* blocks that the space map still knew of */
+	uint32_t greatest_digested; /* era in the reachable era array */
 	bool trees_sound;     /* all that the superblock leads to */
 	bool space_map_sound;
 	struct era_metadata snapshot;

@@ -127,6 +127,7 @@ struct attaching {
 	const struct era_witness *witness;
 	const struct era_scan *scan;
 	const struct era_orphans *orphans;
+	uint32_t oldest; /* era that can be in the tree */
 	struct era_metadata *md;
 	struct walk *walk;
 	struct block_set *reached;
@@ -169,7 +170,8 @@ static int add_piece(struct piece **pieces, size_t *nr, uint32_t index,
 {
 	struct piece *p;
 
-	/* room doubles at powers of two */
+	/* room doubles at powers of two, and is kept where pieces are dropped
+	 */
 	if (!(*nr & (*nr - 1))) {
 		p = realloc(*pieces, (*nr ? *nr * 2 : 1) * sizeof(*p));
 		if (!p)
@@ -210,6 +212,16 @@ static int take_leaf(void *arg, uint64_t block, const uint8_t *node)
 	return r;
 }
 
+/* Whether two of the pieces from first on have the same index. */
+static bool repeats(const struct piece *pieces, size_t first, size_t nr)
+{
+	for (size_t i = first; i < nr; i++)
+		for (size_t k = first; k < i; k++)
+			if (pieces[i].index == pieces[k].index)
+				return true;
+	return false;
+}
+
 static bool is_filed(const struct piece *pieces, size_t nr, uint64_t block)
 {
 	for (size_t i = 0; i < nr; i++)
@@ -218,10 +230,15 @@ static bool is_filed(const struct piece *pieces, size_t nr, uint64_t block)
 	return false;
 }
 
-/* Array blocks whose leaf is gone: only older leaves say their index. */
+/*
+ * Array blocks whose leaf is gone: only older leaves say their index, and only
+ * where they say one for each of the lost blocks of that kind is it believed;
+ * a block that was used again has its old index, and the true one has none.
+ */
 static int take_loose(struct attaching *a)
 {
 	size_t nr_eras = a->nr_eras, nr_words = a->nr_words;
+	bool unclaimed[2] = { false, false };
 	int r = 0;
 
 	for (uint64_t block = 0; block < a->witness->nr_blocks && !r; block++) {
@@ -240,7 +257,13 @@ static int take_loose(struct attaching *a)
 			claim = 1;
 		if (claim && claim != CLAIM_DISPUTED)
 			r = take_piece(a, claim - 1, block, 0);
+		else
+			unclaimed[role == ROLE_WORDS] = true;
 	}
+	if (unclaimed[0] || repeats(a->eras, nr_eras, a->nr_eras))
+		a->nr_eras = nr_eras;
+	if (unclaimed[1])
+		a->nr_words = nr_words;
 	return r;
 }
 
@@ -349,11 +372,15 @@ static int place_unnamed(struct attaching *a, struct piece *p)
 	struct era_metadata *md = a->md;
 	uint32_t era = era_metadata_last_archived(md);
 	uint32_t nr_bits = md->sb.geometry.nr_blocks;
+	uint32_t named, named_bits;
 	struct era_writeset *ws;
 	int r;
 
-	if (p->node)
-		find_name(a->orphans, p->node, &era, &nr_bits);
+	if (p->node && find_name(a->orphans, p->node, &named, &named_bits) &&
+	    named >= a->oldest && named <= era) {
+		era = named;
+		nr_bits = named_bits;
+	}
 	r = era_metadata_add_writeset(md, era, nr_bits, p->node, &ws);
 	if (r)
 		return r;
@@ -415,12 +442,13 @@ static bool is_complete(const struct attaching *a)
 
 int era_witness_attach(const struct era_witness *witness,
 		       struct era_metadata *md, struct walk *walk,
-		       const struct era_orphans *orphans,
+		       const struct era_orphans *orphans, uint32_t oldest,
 		       struct block_set *reached, uint64_t *nr_attached)
 {
 	struct attaching a = { .witness = witness,
 			       .scan = orphans->scan,
 			       .orphans = orphans,
+			       .oldest = oldest,
 			       .md = md,
 			       .walk = walk,
 			       .reached = reached };

@@ -37,11 +37,13 @@ void era_witness_release(struct era_witness *witness);
  * witness counts and that nothing in reached leads to. Exact where there is
  * one way to fit them in; where there are several, the latest era counts.
  * walk: the pass that loaded md; reached grows by what is attached.
+ * oldest: a writeset of an older era is not in the tree any more, so an old
+ * leaf that names a bitset so speaks of an earlier use of its root.
  * Returns how many blocks could be placed in *nr_attached; 0 or -ENOMEM.
  */
 int era_witness_attach(const struct era_witness *witness,
 		       struct era_metadata *md, struct walk *walk,
-		       const struct era_orphans *orphans,
+		       const struct era_orphans *orphans, uint32_t oldest,
 		       struct block_set *reached, uint64_t *nr_attached);
 
 /* What is known of a device without its superblock. */
@@ -49,6 +51,7 @@ struct era_rebuilt {
 	struct era_superblock sb;
 	bool alone;	    /* nothing but the superblock is damaged */
 	bool proven;	    /* a space map explains exactly these roots */
+	bool era_inferred;  /* no writeset of the state names the last era */
 	uint64_t nr_proven; /* committed states that are proven */
 	bool have_copy;	    /* a superblock copy gave the geometry */
 	uint64_t copy;	    /* block of that copy */
@@ -60,6 +63,7 @@ struct era_rebuilt {
 /* A committed state that a space map proves, as a superblock of its own. */
 struct era_proven {
 	struct era_superblock sb;
+	bool digested; /* its writeset tree is empty */
 	uint64_t sum; /* of all dates: along one history it only grows */
 };
 

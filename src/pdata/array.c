@@ -107,6 +107,7 @@ static int load_leaf(void *arg, struct walk *walk,
 		bool count_it = counted;
 
 		if (index >= nr_blocks) {
+			map->overlong = true;
 			walk_fault(walk, &at, ERA_NO_DATA,
 				   "%s has an array block %" PRIu64
 				   ", but only %" PRIu32 " belong to it",

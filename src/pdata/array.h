@@ -30,6 +30,7 @@ struct array_map {
 	struct array_slot *slots; /* found, by ascending index */
 	size_t nr_slots;
 	size_t max_slots;
+	bool overlong; /* the tree files blocks past the array's end */
 };
 
 /* Array blocks that nr_values values fill. */

@@ -18,6 +18,9 @@ void repair_summary_take(struct repair_summary *summary,
 	summary->exact = s->exact;
 	summary->forked = s->forked;
 	summary->rebuilt_superblock = s->rebuilt_superblock;
+	summary->era_inferred =
+		s->rebuilt.proven && s->rebuilt.era_inferred &&
+		s->options.geometry.current_era < s->geometry.current_era;
 	summary->kept_snapshot = s->has_snapshot && !s->options.drop_snapshot;
 	summary->lost_snapshot = s->lost_snapshot;
 	summary->nr_faults = s->nr_faults;
@@ -110,10 +113,20 @@ static void format_advice(const struct repair_summary *summary, char *buf,
 	uint32_t era = 0;
 	uint64_t nr = total_of(summary, ERA_ASSUMPTION, &era);
 
-	if (!nr)
+	if (summary->era_inferred)
+		snprintf(buf, size,
+			 "the current era could only be inferred: take a full "
+			 "backup, or repair again with --current-era set to "
+			 "the greatest era that a backup has recorded");
+	else if (!nr && summary->exact)
 		snprintf(buf, size,
 			 "blocks written since any era are complete, and "
 			 "nothing had to be assumed");
+	else if (!nr)
+		snprintf(buf, size,
+			 "blocks written since any era are complete by the "
+			 "evidence named above; no block had to be assumed "
+			 "written");
 	else if (nr >= summary->geometry.nr_blocks / 2)
 		snprintf(buf, size,
 			 "take a full backup: %" PRIu64 " of %" PRIu32
@@ -149,15 +162,16 @@ static const char *outcome(const struct repair_summary *summary)
 	static const char *const done[] = {
 		[ERA_REPAIR_NOTHING] = "sound and clean: nothing was changed",
 		[ERA_REPAIR_ARCHIVE] =
-			"the trees are sound: they were kept, the open "
-			"writeset archived, the space map written anew",
+			("the trees are sound and were kept; an open writeset "
+			 "was archived and the space map written anew"),
 		[ERA_REPAIR_REBUILD] = "the metadata was written anew",
 	};
 	static const char *const would[] = {
 		[ERA_REPAIR_NOTHING] = "sound and clean: nothing to do",
 		[ERA_REPAIR_ARCHIVE] =
-			"the trees are sound: they would be kept, the open "
-			"writeset archived, the space map written anew",
+			("the trees are sound and would be kept; an open "
+			 "writeset "
+			 "would be archived and the space map written anew"),
 		[ERA_REPAIR_REBUILD] = "the metadata would be written anew",
 	};
 
@@ -243,7 +257,8 @@ static json_t *summary_json(const struct repair_summary *summary)
 	total_of(summary, ERA_ASSUMPTION, &assumed);
 	format_advice(summary, advice, sizeof(advice));
 	return json_pack(
-		"{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, "
+		"{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, "
+		"s:o, "
 		"s:o, s:I, s:I, s:s}",
 		"action", actions[summary->need], "dry_run", summary->dry_run,
 		"exact", summary->exact, "newer_history", summary->forked,

@@ -33,6 +33,7 @@ struct repair_summary {
 	bool exact;
 	bool forked;
 	bool rebuilt_superblock;
+	bool era_inferred; /* and not confirmed by --current-era */
 	bool kept_snapshot, lost_snapshot;
 	uint64_t nr_faults, nr_attached;
 	enum era_repair_need need;

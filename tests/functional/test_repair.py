@@ -150,7 +150,7 @@ def test_of_unclean_metadata_archives_the_open_writeset_alone(run, image,
     old = before.superblock()
     path = image(name)
     result = run("era_repair", "--in-place", path)
-    assert "open writeset archived" in result.out.decode()
+    assert "open writeset was archived" in result.out.decode()
     after = Metadata(path.read_bytes())
     new = after.superblock()
     # nothing that was in use is overwritten, but for the superblock
