@@ -302,7 +302,7 @@ static void report_rebuilt(struct era_salvage *s)
 			((struct era_data_range){ 0,
 						  rb->sb.geometry.nr_blocks }),
 			"nothing proves which blocks were in use last: every "
-			"data block counts as written since era %" PRIu32,
+			"data block counts as written in era %" PRIu32,
 			rb->sb.geometry.current_era);
 }
 

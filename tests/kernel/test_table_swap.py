@@ -77,7 +77,6 @@ def test_resume_hangs_while_a_status_is_blocked(boot, tools, seen, trigger,
          "after the reboot clean and exact")
 
 
-@pytest.mark.ci
 def test_clear_before_resume_averts_the_hang(boot, tools, seen):
     """Not too late: the status is blocked, but no resume has been tried."""
     machine = boot()

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/endian.h"
 #include "device/undo.h"
 #include "fake_device.h"
 
@@ -165,14 +166,37 @@ Test(undo, nothing_is_overwritten_that_cannot_be_saved)
 	fixture_release(&f);
 }
 
+/* The block that the file's last record is of. */
+static uint64_t last_block(const struct fixture *f)
+{
+	int fd = open(f->path, O_RDONLY);
+	uint8_t block[8];
+
+	cr_assert_eq(pread(fd, block, 8, size_of(f->path) - (off_t)RECORD), 8);
+	close(fd);
+	return get_le64(block);
+}
+
+Test(undo, a_file_without_the_superblock_is_refused)
+{
+	struct fixture f;
+
+	log_change(&f);
+	cr_assert_eq(truncate(f.path, size_of(f.path) % (off_t)RECORD), 0);
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), -EBADMSG);
+	fixture_release(&f);
+}
+
 Test(undo, an_unfinished_last_record_is_of_no_account)
 {
 	for (off_t less = 1; less < (off_t)RECORD; less += 700) {
 		struct fixture f;
+		uint64_t last;
 
 		log_change(&f);
-		/* the last write, the superblock's, did not happen */
-		memcpy(f.fake.data, f.before, ERA_BLOCK_SIZE);
+		/* the write that the last record was made for did not happen */
+		last = last_block(&f) * ERA_BLOCK_SIZE;
+		memcpy(f.fake.data + last, f.before + last, ERA_BLOCK_SIZE);
 		cr_assert_eq(truncate(f.path, size_of(f.path) - less), 0);
 		cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
 		cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);

@@ -20,7 +20,7 @@ from .packages import find_program
 
 MIB = 1 << 20
 BOOT_ATTEMPTS = 4
-BOOT_SECONDS = 90
+BOOT_SECONDS = 45
 _common_archives = {}
 
 

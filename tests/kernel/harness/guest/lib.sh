@@ -21,9 +21,11 @@ sectors() {
 	blockdev --getsz "$1"
 }
 
-# see_era: logs the current era, which the device's status tells
+# see_era: logs the current era, which the device's status tells; fails where
+# the device has failed and tells none
 see_era() {
 	set -- $(dmsetup status era)
+	[ $# -ge 6 ] || return 1
 	ERA=$6
 	event era "$ERA"
 }
