@@ -339,9 +339,9 @@ Test(block, each_kind_is_told_from_the_others)
 						   : BLOCK_BAD_CHECKSUM);
 		cr_assert_eq(block_check(data, (enum block_kind)kind, 78),
 			     BLOCK_MISPLACED);
-		cr_assert_eq(block_identify(data, 77), kind);
+		cr_assert_eq(block_identify(data, 77), (enum block_kind)kind);
 		cr_assert_eq(block_identify(data, 78), BLOCK_UNKNOWN);
-		cr_assert_eq(block_identify_anywhere(data), kind);
+		cr_assert_eq(block_identify_anywhere(data), (enum block_kind)kind);
 	}
 }
 
