@@ -298,14 +298,6 @@ int era_layers_add(struct era_layer **layers, size_t *nr,
 	return 0;
 }
 
-uint32_t era_metadata_last_archived(const struct era_metadata *md)
-{
-	uint32_t current = md->sb.geometry.current_era;
-
-	return !md->snapshot && md->sb.writeset_root && current ? current - 1
-								: current;
-}
-
 uint32_t era_metadata_lost_era(const struct era_metadata *md)
 {
 	if (!md->writesets_lost && md->nr_writesets && !md->writesets[0].open)

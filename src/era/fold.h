@@ -83,9 +83,6 @@ int era_metadata_layers(const struct era_metadata *md,
  */
 uint32_t era_metadata_lost_era(const struct era_metadata *md);
 
-/* The greatest era that the writeset tree can hold. */
-uint32_t era_metadata_last_archived(const struct era_metadata *md);
-
 /* Appends one layer; *layers is reallocated. */
 int era_layers_add(struct era_layer **layers, size_t *nr,
 		   const struct era_layer *layer);

@@ -46,8 +46,7 @@ static int add_writeset(struct era_metadata *md, uint32_t era, uint32_t nr_bits,
 	return 0;
 }
 
-/* The greatest era that the tree may hold. */
-static uint32_t last_archived(const struct era_metadata *md)
+uint32_t era_metadata_last_archived(const struct era_metadata *md)
 {
 	uint32_t current = md->sb.geometry.current_era;
 
@@ -71,7 +70,7 @@ static int load_leaf(void *arg, struct walk *walk,
 		size_t before = md->nr_writesets;
 		struct era_writeset *ws;
 
-		if (era > last_archived(md)) {
+		if (era > era_metadata_last_archived(md)) {
 			walk->nr_foreign++;
 			walk_fault(walk, where, all,
 				   "the tree holds a writeset of era %" PRIu64

@@ -79,6 +79,9 @@ uint64_t era_metadata_nr_array_blocks(const struct era_metadata *md);
 void era_metadata_tell_scan(const struct era_metadata *md,
 			    struct era_scan *scan);
 
+/* The greatest era that the writeset tree can hold. */
+uint32_t era_metadata_last_archived(const struct era_metadata *md);
+
 /* Puts the writesets into their order after some were added. */
 void era_metadata_sort(struct era_metadata *md);
 
