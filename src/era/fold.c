@@ -212,8 +212,8 @@ static int merge_class(struct folding *f, enum era_class class)
 	const struct era_fold *fold = f->fold;
 	int r = 0;
 
-	for (size_t i = 0; i < fold->nr_layers && !r; i++) {
-		const struct era_layer *layer = &fold->layers[i];
+	for (size_t i = 0; i < fold->layers.nr && !r; i++) {
+		const struct era_layer *layer = &fold->layers.layers[i];
 
 		if (layer->class == class)
 			r = merge_layer(f, layer, false);
@@ -259,7 +259,7 @@ static int fold_window(struct folding *f)
 		if (!r && tell)
 			r = tell_raised(f, (enum era_class) class);
 	}
-	if (!r)
+	if (!r && fold->window)
 		r = fold->window(fold->arg, (uint32_t)f->first, f->eras, f->nr);
 	return r;
 }
@@ -283,53 +283,5 @@ int era_fold(struct era_fold *fold)
 	}
 	array_window_release(&f->window);
 	free(f);
-	return r;
-}
-
-int era_layers_add(struct era_layer **layers, size_t *nr,
-		   const struct era_layer *layer)
-{
-	struct era_layer *l = realloc(*layers, (*nr + 1) * sizeof(*l));
-
-	if (!l)
-		return -ENOMEM;
-	l[(*nr)++] = *layer;
-	*layers = l;
-	return 0;
-}
-
-uint32_t era_metadata_lost_era(const struct era_metadata *md)
-{
-	if (!md->writesets_lost && md->nr_writesets && !md->writesets[0].open)
-		return md->writesets[0].era;
-	return era_metadata_last_archived(md);
-}
-
-int era_metadata_layers(const struct era_metadata *md,
-			enum era_class lost_class, struct era_layer **layers,
-			size_t *nr)
-{
-	struct era_layer layer = { .map = &md->eras,
-				   .lost_era = era_metadata_lost_era(md),
-				   .lost_class = lost_class };
-	int r;
-
-	*layers = NULL;
-	*nr = 0;
-	r = era_layers_add(layers, nr, &layer);
-	for (size_t i = 0; i < md->nr_writesets && !r; i++) {
-		const struct era_writeset *ws = &md->writesets[i];
-
-		layer.map = &ws->words;
-		layer.era = ws->era;
-		layer.lost_era = ws->partial ? 0 : ws->era;
-		/* stray bits past nr_bits speak of no block */
-		layer.data = (struct era_data_range){ 0, ws->nr_bits };
-		r = era_layers_add(layers, nr, &layer);
-	}
-	layer = (struct era_layer){ .class = lost_class,
-				    .era = era_metadata_last_archived(md) };
-	if (!r && md->writesets_lost)
-		r = era_layers_add(layers, nr, &layer);
 	return r;
 }

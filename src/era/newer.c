@@ -6,38 +6,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
+#include "era/beyond.h"
 #include "era/newer.h"
-
-static int ignore_window(void *arg, uint32_t first, const uint32_t *eras,
-			 size_t nr)
-{
-	(void)arg;
-	(void)first;
-	(void)eras;
-	(void)nr;
-	return 0;
-}
-
-static int count_raised(void *arg, enum era_class class, uint32_t begin,
-			uint32_t end, uint32_t era)
-{
-	struct era_newer *newer = arg;
-
-	if (class != ERA_ORPHAN)
-		return 0;
-	newer->nr_data_blocks += end - begin;
-	if (newer->greatest_era < era)
-		newer->greatest_era = era;
-	return 0;
-}
 
 /* Writesets of eras that the superblock has never heard of. */
 static void compare_names(struct era_newer *newer, uint32_t current,
 			  const struct era_orphans *orphans)
 {
-
 	for (size_t i = 0; i < orphans->nr_writesets; i++) {
 		uint32_t era = orphans->writesets[i].era;
 
@@ -51,52 +27,35 @@ static void compare_names(struct era_newer *newer, uint32_t current,
 	}
 }
 
-static int add_reachable(const struct era_metadata *md,
-			 struct era_layer **layers, size_t *nr)
-{
-	struct era_layer *more = NULL;
-	size_t nr_more = 0;
-	int r = era_metadata_layers(md, ERA_REACHABLE, &more, &nr_more);
-
-	for (size_t i = 0; i < nr_more && !r; i++)
-		r = era_layers_add(layers, nr, &more[i]);
-	free(more);
-	return r;
-}
-
 int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 		      const struct era_metadata *second,
 		      const struct era_orphans *orphans)
 {
 	uint32_t current = md->sb.geometry.current_era;
-	struct era_fold fold = { .device = md->device,
-				 .nr_blocks = md->sb.geometry.nr_blocks,
-				 .window = ignore_window,
-				 .raised = count_raised,
-				 .arg = newer };
-	struct era_layer *layers = NULL;
+	struct era_beyond beyond = { .lowest = 0 };
+	struct era_layers layers = { NULL, 0 };
 	size_t nr_reachable;
-	int r;
+	int r = era_layers_add_metadata(&layers, md, ERA_REACHABLE,
+					ERA_REACHABLE);
 
-	*newer = (struct era_newer){ .found = false };
-	r = add_reachable(md, &layers, &fold.nr_layers);
 	if (!r && second) {
-		r = add_reachable(second, &layers, &fold.nr_layers);
+		r = era_layers_add_metadata(&layers, second, ERA_REACHABLE,
+					    ERA_REACHABLE);
 		if (current < second->sb.geometry.current_era)
 			current = second->sb.geometry.current_era;
 	}
-	nr_reachable = fold.nr_layers;
+	nr_reachable = layers.nr;
 	if (!r)
-		r = era_orphans_layers(orphans, &layers, &fold.nr_layers);
-	fold.layers = layers;
+		r = era_layers_add_orphans(&layers, orphans, ERA_ORPHAN);
 	/* as a rule there is no orphan, and the arrays need no second look */
-	if (!r && fold.nr_layers != nr_reachable)
-		r = era_fold(&fold);
-	free(layers);
-	if (fold.lowest_raise) {
-		newer->found = true;
-		newer->fork_era = fold.lowest_raise;
-	}
+	if (!r && layers.nr != nr_reachable)
+		r = era_beyond(&beyond, md->device, md->sb.geometry.nr_blocks,
+			       &layers);
+	era_layers_release(&layers);
+	*newer = (struct era_newer){ .found = beyond.lowest,
+				     .fork_era = beyond.lowest,
+				     .greatest_era = beyond.greatest,
+				     .nr_data_blocks = beyond.nr_data_blocks };
 	if (!r)
 		compare_names(newer, current, orphans);
 	return r;
@@ -131,7 +90,8 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 	if (!r && newer->nr_unreadable)
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
 			   "%" PRIu64
-			   " unreferenced blocks cannot be read: whether a newer history lies there is not known",
+			   " unreferenced blocks cannot be read: whether a "
+			   "newer history lies there is not known",
 			   newer->nr_unreadable);
 	if (!r && newer->found)
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,

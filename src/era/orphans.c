@@ -386,10 +386,11 @@ void era_orphans_release(struct era_orphans *orphans)
 	*orphans = (struct era_orphans){ 0 };
 }
 
-int era_orphans_layers(const struct era_orphans *orphans,
-		       struct era_layer **layers, size_t *nr)
+int era_layers_add_orphans(struct era_layers *layers,
+			   const struct era_orphans *orphans,
+			   enum era_class class)
 {
-	struct era_layer layer = { .class = ERA_ORPHAN };
+	struct era_layer layer = { .class = class };
 	int r = 0;
 
 	for (size_t i = 0; i < orphans->nr_writesets && !r; i++) {
@@ -400,12 +401,12 @@ int era_orphans_layers(const struct era_orphans *orphans,
 		layer.map = &ws->words;
 		layer.era = ws->era;
 		layer.data = (struct era_data_range){ 0, ws->nr_bits };
-		r = era_layers_add(layers, nr, &layer);
+		r = era_layers_add(layers, &layer);
 	}
-	layer = (struct era_layer){ .class = ERA_ORPHAN };
+	layer = (struct era_layer){ .class = class };
 	for (size_t i = 0; i < orphans->nr_era_versions && !r; i++) {
 		layer.map = &orphans->era_versions[i];
-		r = era_layers_add(layers, nr, &layer);
+		r = era_layers_add(layers, &layer);
 	}
 	return r;
 }

@@ -10,7 +10,7 @@
 #ifndef ERA_ORPHANS_H
 #define ERA_ORPHANS_H
 
-#include "era/fold.h"
+#include "era/layers.h"
 #include "era/scan.h"
 
 /* A writeset that an orphan leaf names. */
@@ -59,10 +59,11 @@ int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 void era_orphans_release(struct era_orphans *orphans);
 
 /*
- * One layer of class ERA_ORPHAN for each writeset and each version of the era
- * array, appended to *layers (allocated) of *nr.
+ * Appends the layers of class: one for each writeset and each version of the
+ * era array. 0 or -ENOMEM.
  */
-int era_orphans_layers(const struct era_orphans *orphans,
-		       struct era_layer **layers, size_t *nr);
+int era_layers_add_orphans(struct era_layers *layers,
+			   const struct era_orphans *orphans,
+			   enum era_class class);
 
 #endif

@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "era/fold.h"
@@ -136,15 +135,13 @@ int era_read_logical(struct era_metadata *md, struct era_visitor *sink)
 				 .strict = true,
 				 .window = give_window,
 				 .arg = sink };
-	struct era_layer *layers;
-	int r = era_metadata_layers(md, ERA_ASSUMPTION, &layers,
-				    &fold.nr_layers);
+	int r = era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+					ERA_ASSUMPTION);
 
-	fold.layers = layers;
 	if (!r)
 		r = sink->superblock(sink, &md->sb.geometry);
 	if (!r)
 		r = era_fold(&fold);
-	free(layers);
+	era_layers_release(&fold.layers);
 	return r ? r : sink->end(sink);
 }

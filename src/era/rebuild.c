@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "era/fold.h"
 #include "era/witness.h"
 
 /* The roots that one index block proves. */
@@ -291,15 +292,13 @@ static int fold_total(struct era_metadata *md, struct total *total)
 				 .strict = true,
 				 .window = add_up,
 				 .arg = total };
-	struct era_layer *layers;
-	int r = era_metadata_layers(md, ERA_ASSUMPTION, &layers,
-				    &fold.nr_layers);
+	int r = era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+					ERA_ASSUMPTION);
 
 	*total = (struct total){ 0, 0 };
-	fold.layers = layers;
 	if (!r)
 		r = era_fold(&fold);
-	free(layers);
+	era_layers_release(&fold.layers);
 	return r;
 }
 

@@ -20,11 +20,11 @@ struct era_salvage_options {
 	bool reachable_only; /* unreferenced blocks are no newer history */
 };
 
-/* How many data blocks got an era in one way. */
-struct era_salvage_count {
-	enum era_class class; /* ERA_ORPHAN or ERA_ASSUMPTION */
-	uint32_t era;
-	uint64_t nr_data_blocks;
+/* What a second proven state is drawn on for. */
+enum era_second {
+	ERA_SECOND_NONE,
+	ERA_SECOND_OTHER, /* the other instance's last one, after a fork */
+	ERA_SECOND_OLDER, /* one of ours that fills the reachable one's holes */
 };
 
 struct era_salvage {
@@ -40,7 +40,7 @@ struct era_salvage {
 	uint64_t nr_foreign;  /* those among them that were used again */
 	uint64_t nr_attached; /* blocks that the space map still knew of */
 	uint32_t greatest_digested; /* era in the reachable era array */
-	bool trees_sound;     /* all that the superblock leads to */
+	bool trees_sound;	    /* all that the superblock leads to */
 	bool space_map_sound;
 	struct era_metadata snapshot;
 	bool has_snapshot;	    /* one is held, and is sound */
@@ -52,17 +52,14 @@ struct era_salvage {
 	/* Two instances have written: the superblock is the one of a table
 	 * loaded too early, the other's history lies among the orphans. */
 	bool forked;
-	/* the other's last state, where a space map proves it to be whole;
-	 * or an older state of ours that fills the era array's holes */
-	bool other_is_whole;
-	bool older_fills;
-	struct era_metadata other;
+	/* a state beside the reachable one that a space map proves */
+	enum era_second second_is;
+	struct era_metadata second;
 
 	/* Nothing is lost and nothing newer found: read as it lies there. */
 	bool exact;
 	struct era_geometry geometry; /* of the result */
-	struct era_layer *layers;     /* of the result, where not exact */
-	size_t nr_layers;
+	struct era_layers layers;     /* of the result, where not exact */
 };
 
 /*

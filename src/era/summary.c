@@ -207,11 +207,9 @@ static int count(struct table *table, struct era_metadata *md)
 				 .strict = true,
 				 .window = count_window,
 				 .arg = table };
-	struct era_layer *layers;
-	int r = era_metadata_layers(md, ERA_ASSUMPTION, &layers,
-				    &fold.nr_layers);
+	int r = era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+					ERA_ASSUMPTION);
 
-	fold.layers = layers;
 	for (size_t i = 0; i < md->nr_writesets && !r; i++)
 		r = add(table, md->writesets[i].era,
 			md->writesets[i].open ? ERA_STATE_OPEN
@@ -219,7 +217,7 @@ static int count(struct table *table, struct era_metadata *md)
 			0);
 	if (!r)
 		r = era_fold(&fold);
-	free(layers);
+	era_layers_release(&fold.layers);
 	return r;
 }
 

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Salvage of a forked history: two instances have written the same device, the
+ * superblock is that of the table loaded too early, and what the other one
+ * recorded since lies among the orphans.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "era/beyond.h"
+#include "era/salvage_parts.h"
+
+/*
+ * Whether all that is lost was used again and nothing rotted: then it was
+ * older than the fork, and the other instance, whose blocks stand there now,
+ * had all of it.
+ */
+static bool is_reuse_alone(const struct era_salvage *s)
+{
+	return s->nr_faults == s->nr_foreign;
+}
+
+/*
+ * Whether the reachable state's marks of the fork's era are older than the
+ * fork: the newer instance began with a copy of what the older one had marked
+ * in that era by then, and the older one went on, so all of them are among
+ * the orphans' marks. Where one is not, or where the era is still the current
+ * one, they are the newer instance's own.
+ */
+static int is_fork_era_shared(struct era_salvage *s, bool *shared)
+{
+	struct era_beyond beyond = { .watched = s->newer.fork_era };
+	struct era_layers layers = { NULL, 0 };
+	int r = era_layers_add_orphans(&layers, &s->orphans, ERA_REACHABLE);
+
+	/* what rot has taken may have been the newer instance's own */
+	if (!r)
+		r = era_layers_add_metadata(&layers, &s->md, ERA_ORPHAN,
+					    is_reuse_alone(s) ? ERA_ASSUMPTION
+							      : ERA_ORPHAN);
+	if (!r)
+		r = era_beyond(&beyond, s->device, s->md.sb.geometry.nr_blocks,
+			       &layers);
+	era_layers_release(&layers);
+	*shared = !beyond.in_watched &&
+		  s->newer.fork_era < s->md.sb.geometry.current_era;
+	return r;
+}
+
+/*
+ * The other instance's last state, as far as the space map of its last commit
+ * proves it: a table is replaced only after its suspend has archived the open
+ * writeset, so that state has none, and what all orphans know is in it or in
+ * what is reachable. Without such proof some of it may be overwritten.
+ */
+static int load_other(struct era_salvage *s, const struct era_superblock *sb,
+		      bool *whole)
+{
+	struct era_newer left;
+	struct walk walk;
+	int r = walk_init(&walk, s->device, NULL, NULL);
+
+	*whole = false;
+	if (!r)
+		r = era_metadata_load(&s->second, &walk, sb, false);
+	if (!r && !walk.nr_faults) {
+		r = era_newer_compare(&left, &s->md, &s->second, &s->orphans);
+		*whole = !r && !left.found;
+	}
+	walk_release(&walk);
+	if (!*whole)
+		era_metadata_release(&s->second);
+	return r;
+}
+
+int era_salvage_find_other(struct era_salvage *s)
+{
+	struct era_proven *states;
+	uint64_t nr_witnesses;
+	bool whole = false;
+	size_t nr;
+	int r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
+				&nr_witnesses);
+
+	for (size_t i = 0; i < nr && !r && !whole; i++)
+		if (!states[i].sb.writeset_root)
+			r = load_other(s, &states[i].sb, &whole);
+	if (whole)
+		s->second_is = ERA_SECOND_OTHER;
+	free(states);
+	return r;
+}
+
+/*
+ * A slot of the reachable trees that the other instance has used again for
+ * something of its own: what is there now is the other's.
+ */
+static void drop_reused(struct array_map *map, const uint32_t *owner,
+			uint32_t tag)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < map->nr_slots; i++) {
+		uint32_t mine = tag + map->slots[i].index + 1;
+		uint32_t theirs = owner[map->slots[i].block];
+
+		if (!theirs || theirs == mine)
+			map->slots[kept++] = map->slots[i];
+	}
+	map->nr_slots = kept;
+}
+
+#define BITSET_TAG UINT32_C(0x80000000)
+
+static void claim_slots(const struct array_map *map, uint32_t *owner,
+			uint32_t tag)
+{
+	for (size_t i = 0; i < map->nr_slots; i++)
+		owner[map->slots[i].block] = tag + map->slots[i].index + 1;
+}
+
+static int drop_all_reused(struct era_salvage *s)
+{
+	uint32_t *owner = calloc((size_t)s->scan.nr_blocks + 1, sizeof(*owner));
+
+	if (!owner)
+		return -ENOMEM;
+	claim_slots(&s->second.eras, owner, 0);
+	for (size_t i = 0; i < s->second.nr_writesets; i++)
+		claim_slots(&s->second.writesets[i].words, owner, BITSET_TAG);
+	drop_reused(&s->md.eras, owner, 0);
+	for (size_t i = 0; i < s->md.nr_writesets; i++)
+		drop_reused(&s->md.writesets[i].words, owner, BITSET_TAG);
+	free(owner);
+	return 0;
+}
+
+/*
+ * The lowest era in which the reachable trees date a block later than the
+ * other instance does, 0 where they do in none. The other has all that was
+ * marked before the fork, so this is the early table's own, even where the
+ * other one was idle for an era or two after the fork.
+ */
+static int lowest_own_era(struct era_salvage *s, uint32_t *era)
+{
+	struct era_beyond beyond = { .lowest = 0 };
+	int r = era_metadata_beyond(&beyond, &s->second, &s->md);
+
+	*era = beyond.lowest;
+	return r;
+}
+
+/*
+ * A forked history: what is reachable and later than the fork was written by
+ * the newer instance, after everything that the orphans know of. The first
+ * nr_reachable layers are the reachable ones.
+ */
+static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t newest)
+{
+	bool shared = false;
+	uint32_t from, own;
+	int r = is_fork_era_shared(s, &shared);
+
+	if (!r)
+		r = lowest_own_era(s, &own);
+	if (r)
+		return r;
+	from = s->newer.fork_era + shared;
+	if (own && own < from)
+		from = own;
+	for (size_t i = 0; i < nr_reachable; i++) {
+		s->layers.layers[i].redate_from = from;
+		s->layers.layers[i].redate_to = newest;
+	}
+	era_report(
+		s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+		"a table was loaded too early; what the other one recorded is "
+		"whole: it reaches era %" PRIu32 " and dates %" PRIu64
+		" blocks later; what the early one recorded, from era %" PRIu32
+		" on, counts as written in era %" PRIu32,
+		s->second.sb.geometry.current_era, s->newer.nr_data_blocks,
+		from, newest);
+	return 0;
+}
+
+/* The other's history is not wholly left: every block may be in what is not. */
+static int assume_all(struct era_salvage *s, uint32_t newest)
+{
+	struct era_layer layer = { .class = ERA_ASSUMPTION, .era = newest };
+
+	era_report(s->report, ERA_ASSUMED, NULL,
+		   ((struct era_data_range){ 0, s->geometry.nr_blocks }),
+		   "a table was loaded too early, and of what the other one "
+		   "recorded an unknown part is overwritten: every data block "
+		   "counts as written in era %" PRIu32,
+		   newest);
+	return era_layers_add(&s->layers, &layer);
+}
+
+int era_salvage_plan_fork(struct era_salvage *s)
+{
+	bool whole = s->second_is == ERA_SECOND_OTHER;
+	size_t nr_reachable;
+	uint32_t newest;
+	int r = era_salvage_collect_orphans(s, true);
+
+	if (!r && whole)
+		r = drop_all_reused(s);
+	if (whole && is_reuse_alone(s))
+		s->md.writesets_lost = false;
+	if (!r)
+		r = era_layers_add_metadata(&s->layers, &s->md, ERA_REACHABLE,
+					    ERA_ASSUMPTION);
+	nr_reachable = s->layers.nr;
+	for (size_t i = 0; whole && is_reuse_alone(s) && i < nr_reachable; i++)
+		s->layers.layers[i].lost_era = 0;
+	if (!r && whole)
+		r = era_salvage_add_second(s);
+	if (!r)
+		r = era_layers_add_orphans(&s->layers, &s->orphans, ERA_ORPHAN);
+	if (!r)
+		r = era_salvage_newest_era(s, &newest);
+	if (r)
+		return r;
+	s->geometry.current_era = newest;
+	return whole ? redate(s, nr_reachable, newest) : assume_all(s, newest);
+}

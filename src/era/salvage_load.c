@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The first look of a salvage: what the superblock leads to, as far as it is
+ * sound, and what the space map still knows of behind damaged nodes.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "era/salvage_parts.h"
+
+#define WINDOW_BLOCKS 256 /* array blocks read at a time */
+
+/* Passes on as damage what a reader reports as fatal. */
+struct softened {
+	struct era_report report;
+	struct era_report *to;
+};
+
+static void soften(void *arg, const struct era_problem *problem)
+{
+	struct softened *s = arg;
+	enum era_severity severity = problem->severity == ERA_FATAL
+					     ? ERA_DAMAGED
+					     : problem->severity;
+
+	era_report(s->to, severity, problem->where, problem->data, "%s",
+		   problem->text);
+}
+
+static void soften_init(struct softened *s, struct era_report *to)
+{
+	*s = (struct softened){ .report = { .problem = soften }, .to = to };
+	s->report.arg = s;
+}
+
+int era_salvage_read_superblock(struct era_salvage *s,
+				struct era_superblock *sb)
+{
+	struct softened soft;
+	int r;
+
+	soften_init(&soft, s->report);
+	r = era_superblock_read(sb, s->device, ERA_SUPERBLOCK_LOCATION,
+				&soft.report);
+	/* roots may lie past the end, counts not past the format's limit */
+	if (!r && sb->space_map.nr_blocks > s->device->nr_blocks)
+		era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+			   "the device has %" PRIu64
+			   " metadata blocks, its space map counts %" PRIu64,
+			   s->device->nr_blocks, sb->space_map.nr_blocks);
+	return r;
+}
+
+/* Whether an era-array block knows of an era that the superblock does not. */
+static bool is_from_later(struct era_salvage *s, const struct array_map *map,
+			  uint32_t index, const uint8_t *values)
+{
+	uint32_t nr = array_map_nr_entries(map, index);
+
+	uint32_t greatest = 0;
+
+	if (map->value_size != 4 || !values)
+		return false;
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t era = get_le32(values + i * 4);
+
+		greatest = greatest < era ? era : greatest;
+	}
+	if (s->greatest_digested < greatest)
+		s->greatest_digested = greatest;
+	return greatest > s->md.sb.geometry.current_era;
+}
+
+/*
+ * Those of the window's blocks that have been used again: they are lost
+ * though their checksum is right, or later than the superblock.
+ */
+static uint64_t count_foreign(struct era_salvage *s,
+			      const struct array_map *map,
+			      const struct array_window *window)
+{
+	uint64_t nr = 0;
+
+	for (uint32_t i = 0; i < window->nr; i++)
+		nr += is_from_later(s, map, window->first + i,
+				    window->values[i]);
+	for (size_t i = array_map_find(map, window->first);
+	     i < map->nr_slots &&
+	     map->slots[i].index - window->first < window->nr;
+	     i++)
+		nr += !window->values[map->slots[i].index - window->first] &&
+		      era_scan_role(&s->scan, map->slots[i].block) >
+			      ROLE_UNKNOWN;
+	return nr;
+}
+
+/*
+ * Reads every array block of a map; counts those that are lost, and those of
+ * them that hold something else by now (nr_foreign may be NULL).
+ */
+static int read_through(struct era_salvage *s, const struct array_map *map,
+			struct era_report *report, uint64_t *nr_lost,
+			uint64_t *nr_foreign)
+{
+	uint32_t nr_blocks = array_map_nr_blocks(map);
+	struct array_window window;
+	int r = array_window_init(&window, WINDOW_BLOCKS);
+
+	for (uint32_t first = 0; first < nr_blocks && !r;
+	     first += WINDOW_BLOCKS) {
+		r = array_window_read(&window, s->device, map, first,
+				      WINDOW_BLOCKS, report, nr_lost);
+		if (!r && nr_foreign)
+			*nr_foreign += count_foreign(s, map, &window);
+	}
+	array_window_release(&window);
+	return r;
+}
+
+int era_salvage_count_lost(struct era_salvage *s, const struct array_map *map,
+			   uint64_t *nr_lost)
+{
+	*nr_lost = 0;
+	return read_through(s, map, NULL, nr_lost, NULL);
+}
+
+static int read_all_through(struct era_salvage *s,
+			    const struct era_metadata *md,
+			    struct era_report *report, uint64_t *nr_lost,
+			    uint64_t *nr_foreign)
+{
+	int r = read_through(s, &md->eras, report, nr_lost, nr_foreign);
+
+	for (size_t i = 0; i < md->nr_writesets && !r; i++)
+		r = read_through(s, &md->writesets[i].words, report, nr_lost,
+				 nr_foreign);
+	return r;
+}
+
+/* The live trees. */
+static int load_live(struct era_salvage *s, struct walk *walk,
+		     const struct era_superblock *sb)
+{
+	uint64_t nr_lost = 0, nr_foreign = 0;
+	int r = era_metadata_load(&s->md, walk, sb, false);
+
+	if (!r)
+		r = read_all_through(s, &s->md, walk->report, &nr_lost,
+				     &nr_foreign);
+	s->nr_faults = walk->nr_faults + nr_lost;
+	s->nr_foreign = walk->nr_foreign + nr_foreign;
+	block_set_merge(&s->reachable, &walk->seen);
+	block_set_add(&s->reachable, ERA_SUPERBLOCK_LOCATION);
+	return r;
+}
+
+/* The metadata snapshot's, which is kept where all of it is sound. */
+static int load_snapshot(struct era_salvage *s, struct walk *walk)
+{
+	struct era_where where = { NULL, "superblock", 0 };
+	struct era_where at = { &where, "metadata snapshot superblock",
+				s->md.sb.metadata_snap };
+	struct era_superblock copy;
+	uint64_t nr_lost = 0;
+	bool counted = true;
+	int r;
+
+	if (!s->md.sb.metadata_snap)
+		return 0;
+	s->lost_snapshot = true;
+	walk_next_pass(walk);
+	if (!walk_reference(walk, s->md.sb.metadata_snap, &at, ERA_NO_DATA,
+			    &counted))
+		return 0;
+	if (era_superblock_read(&copy, s->device, s->md.sb.metadata_snap,
+				walk->report)) {
+		block_set_merge(&s->reachable, &walk->seen);
+		return 0;
+	}
+	r = era_metadata_load(&s->snapshot, walk, &copy, true);
+	if (!r)
+		r = read_all_through(s, &s->snapshot, walk->report, &nr_lost,
+				     NULL);
+	block_set_merge(&s->reachable, &walk->seen);
+	s->has_snapshot = !walk->nr_faults && !nr_lost;
+	s->lost_snapshot = !s->has_snapshot;
+	return r;
+}
+
+/* The space map's own blocks; whether its counts are right is not asked. */
+static int load_space_map(struct era_salvage *s, struct walk *walk)
+{
+	const struct space_map_root *root = &s->md.sb.space_map;
+	struct era_where where = { NULL, "superblock", 0 };
+	struct space_map_root covered = *root;
+	int r;
+
+	if (covered.nr_blocks > walk->nr_blocks)
+		covered.nr_blocks = walk->nr_blocks;
+	walk_next_pass(walk);
+	r = space_map_check(walk, &covered, &where, false);
+	s->space_map_sound = !walk->nr_faults;
+	block_set_merge(&s->reachable, &walk->seen);
+	return r;
+}
+
+int era_salvage_collect_orphans(struct era_salvage *s, bool disputed)
+{
+	era_orphans_release(&s->orphans);
+	return era_orphans_init(&s->orphans, &s->scan, &s->reachable,
+				s->md.sb.geometry.nr_blocks, disputed);
+}
+
+/* What the space map still knows of and damaged nodes no longer lead to. */
+static int attach(struct era_salvage *s, struct walk *walk)
+{
+	struct era_witness witness;
+	int r = era_witness_load(&witness, &s->scan,
+				 s->md.sb.space_map.bitmap_root);
+
+	if (r == -EUCLEAN)
+		r = era_witness_find(&witness, &s->scan, &s->md.sb.space_map,
+				     &s->reachable);
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	walk_next_pass(walk);
+	/* known to be reached, so that nothing is attached twice */
+	block_set_merge(&walk->seen, &s->reachable);
+	/* digestion is in order: what is in the tree is not of an older era */
+	r = era_witness_attach(&witness, &s->md, walk, &s->orphans,
+			       s->md.eras.nr_slots ? s->greatest_digested
+						   : UINT32_MAX,
+			       &s->reachable, &s->nr_attached);
+	era_witness_release(&witness);
+	return r;
+}
+
+int era_salvage_load(struct era_salvage *s, const struct era_superblock *sb)
+{
+	struct softened soft;
+	struct walk walk;
+	bool damaged;
+	int r;
+
+	soften_init(&soft, s->report);
+	/* without roots there is nothing to walk, and nothing to report */
+	r = walk_init(&walk, s->device,
+		      s->rebuilt_superblock && !s->rebuilt.proven
+			      ? NULL
+			      : &soft.report,
+		      NULL);
+	if (!r)
+		r = load_live(s, &walk, sb);
+	damaged = walk.nr_faults;
+	if (!r)
+		r = load_snapshot(s, &walk);
+	if (!r)
+		r = load_space_map(s, &walk);
+	if (!r)
+		r = era_salvage_collect_orphans(s, !era_salvage_has_roots(s));
+	if (!r && damaged)
+		r = attach(s, &walk);
+	if (!r && s->nr_attached)
+		r = era_salvage_collect_orphans(s, false);
+	walk_release(&walk);
+	/* damage has been told; what goes wrong from now on is an error */
+	s->md.report = s->report;
+	s->snapshot.report = s->report;
+	s->trees_sound = !s->nr_faults;
+	return r;
+}
