@@ -10,25 +10,20 @@
 
 #include "era/reader.h"
 #include "era/salvage.h"
-#include "era/whole.h"
 #include "format/output.h"
 #include "format/xml_writer.h"
+#include "tools/source.h"
 #include "tools/tool.h"
 
 #define KEY_LOGICAL 0x100
 #define KEY_COMPACT 0x101
-#define KEY_SNAPSHOT 0x102
-#define KEY_REACHABLE_ONLY 0x103
 
 struct arguments {
-	const char *device;
+	struct tool_source source;
 	const char *output;
 	bool logical;
 	bool compact;
-	bool snapshot;
 	bool repair;
-	bool reachable_only;
-	bool quiet;
 };
 
 static const struct argp_option options[] = {
@@ -38,14 +33,8 @@ static const struct argp_option options[] = {
 	  "Fold the writesets into the era array", 0 },
 	{ "compact", KEY_COMPACT, NULL, 0,
 	  "Write runs of marked blocks, not one element for each block", 0 },
-	{ "metadata-snapshot", KEY_SNAPSHOT, NULL, 0,
-	  "Dump the metadata snapshot, which a live device may hold", 0 },
-	{ "metadata-snap", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0 },
 	{ "repair", 'r', NULL, 0,
 	  "Dump what can be salvaged of damaged metadata", 0 },
-	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
-	  "Do not look for a newer history among unreferenced blocks", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
 };
 
@@ -54,6 +43,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct arguments *args = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &args->source;
+		return 0;
 	case 'o':
 		args->output = arg;
 		return 0;
@@ -63,27 +55,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_COMPACT:
 		args->compact = true;
 		return 0;
-	case KEY_SNAPSHOT:
-		args->snapshot = true;
-		return 0;
-	case KEY_REACHABLE_ONLY:
-		args->reachable_only = true;
-		return 0;
 	case 'r':
 		args->repair = true;
 		return 0;
-	case 'q':
-		args->quiet = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (args->device)
-			argp_error(state, "only one device can be dumped");
-		args->device = arg;
-		return 0;
 	case ARGP_KEY_END:
-		if (!args->device)
-			argp_error(state, "no metadata device given");
-		if (args->repair && args->snapshot)
+		if (args->repair && args->source.snapshot)
 			argp_error(state, "--repair and --metadata-snapshot "
 					  "exclude each other");
 		return 0;
@@ -96,7 +72,7 @@ static const struct argp argp = {
 	parse,
 	"DEVICE",
 	"Dumps the metadata of a dm-era device as XML.",
-	tool_argp_children,
+	tool_source_argp_children,
 	NULL,
 	NULL
 };
@@ -106,20 +82,13 @@ static int dump_sound(const struct arguments *args, struct era_device *device,
 {
 	struct era_metadata md;
 	struct progress progress;
-	int r;
-
-	/* what a dump has forgotten is gone once it is restored */
-	if (args->snapshot || args->reachable_only)
-		r = era_metadata_open(&md, device, args->snapshot, NULL,
-				      report);
-	else
-		r = era_metadata_open_whole(&md, device, report);
+	int r = tool_source_open_metadata(&md, device, &args->source, report);
 
 	if (r)
 		return r;
 	tool_progress_start(&progress, device,
 			    era_metadata_nr_array_blocks(&md) * ERA_BLOCK_SIZE,
-			    args->quiet, args->output);
+			    args->source.quiet, args->output);
 	r = args->logical ? era_read_logical(&md, sink) : era_read(&md, sink);
 	tool_progress_finish(&progress, device);
 	era_metadata_release(&md);
@@ -132,7 +101,7 @@ static int dump_salvaged(const struct arguments *args,
 {
 	struct era_salvage_options opt = {
 		.logical = args->logical,
-		.reachable_only = args->reachable_only,
+		.reachable_only = args->source.reachable_only,
 	};
 	struct era_salvage salvage;
 	struct progress progress;
@@ -140,7 +109,7 @@ static int dump_salvaged(const struct arguments *args,
 
 	/* all is read once to see what is there, and once for what it says */
 	tool_progress_start(&progress, device, 2 * era_device_used(device),
-			    args->quiet, args->output);
+			    args->source.quiet, args->output);
 	r = era_salvage_open(&salvage, device, &opt, report);
 	if (!r) {
 		r = era_salvage_read(&salvage, sink);
@@ -171,21 +140,13 @@ static int dump(const struct arguments *args, struct era_device *device,
 
 static int run(const struct arguments *args, struct era_report *report)
 {
-	unsigned int flags =
-		args->snapshot ? ERA_DEVICE_SHARED : ERA_DEVICE_HINT_SNAPSHOT;
 	struct era_device device;
 	struct output out;
-	int r = era_device_open(&device, args->device, flags, NULL, report);
+	int r = tool_source_open(&device, &args->source, report);
 
 	if (r)
 		return r;
-	r = output_open(&out, args->output, report);
-	if (!r && output_is_same_file(&out, device.fd)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is both input and output", args->device);
-		output_abandon(&out);
-		r = -EINVAL;
-	}
+	r = tool_source_open_output(&out, args->output, &device, report);
 	if (!r)
 		r = dump(args, &device, &out, report);
 	era_device_close(&device);
@@ -194,11 +155,11 @@ static int run(const struct arguments *args, struct era_report *report)
 
 int main(int argc, char **argv)
 {
-	struct arguments args = { .device = NULL };
+	struct arguments args = { .output = NULL };
 	struct report_text text;
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	report_text_init(&text, stderr, tool_name(), args.quiet);
+	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	return tool_exit_status(run(&args, &text.report), &text.report);
 }

@@ -10,28 +10,23 @@
 #include <string.h>
 
 #include "era/reader.h"
-#include "era/whole.h"
 #include "format/range_limit.h"
 #include "format/ranges.h"
+#include "tools/source.h"
 #include "tools/tool.h"
 
 #define KEY_WRITTEN_SINCE 0x100
-#define KEY_SNAPSHOT 0x101
-#define KEY_FORMAT 0x102
-#define KEY_UNIT 0x103
-#define KEY_REACHABLE_ONLY 0x104
-#define KEY_MAX_RANGES 0x105
+#define KEY_FORMAT 0x101
+#define KEY_UNIT 0x102
+#define KEY_MAX_RANGES 0x103
 
 struct arguments {
-	const char *device;
+	struct tool_source source;
 	const char *output;
 	uint32_t era;
 	size_t max_ranges; /* 0: as many as there are */
 	bool have_era;
-	bool snapshot;
 	bool have_unit;
-	bool reachable_only;
-	bool quiet;
 	enum range_format format;
 	enum range_unit unit;
 };
@@ -39,24 +34,16 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ "written-since", KEY_WRITTEN_SINCE, "ERA", 0,
 	  "Blocks that were written in ERA or later", 0 },
-	{ "metadata-snapshot", KEY_SNAPSHOT, NULL, 0,
-	  "Read the metadata snapshot, which a live device may hold", 0 },
-	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, compressed where its name ends in .gz", 0 },
 	{ "format", KEY_FORMAT, "FORMAT", 0, "xml (the default), text or json",
 	  0 },
 	{ "unit", KEY_UNIT, "UNIT", 0,
 	  "Of text and json: blocks (the default), sectors or bytes", 0 },
-	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
-	  "Do not look for a newer history among unreferenced blocks, which "
-	  "takes a scan of the whole device",
-	  0 },
 	{ "max-ranges", KEY_MAX_RANGES, "NUMBER", 0,
 	  "At most NUMBER ranges: where there are more, neighbours are merged "
 	  "and blocks between them listed too",
 	  0 },
-	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
 };
 
@@ -74,8 +61,6 @@ static unsigned int parse_name(const char *arg, const char *const *names,
 
 static void check_usage(const struct arguments *args, struct argp_state *state)
 {
-	if (!args->device)
-		argp_error(state, "no metadata device given");
 	if (!args->have_era)
 		argp_error(state, "no era given (--written-since)");
 	if (args->have_unit && args->format == RANGES_XML)
@@ -90,13 +75,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct arguments *args = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &args->source;
+		return 0;
 	case KEY_WRITTEN_SINCE:
 		args->era = (uint32_t)tool_parse_number(
 			arg, UINT32_MAX, "--written-since", state);
 		args->have_era = true;
-		return 0;
-	case KEY_SNAPSHOT:
-		args->snapshot = true;
 		return 0;
 	case KEY_FORMAT:
 		args->format = parse_name(arg, formats, "format", state);
@@ -104,9 +89,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_UNIT:
 		args->unit = parse_name(arg, units, "unit", state);
 		args->have_unit = true;
-		return 0;
-	case KEY_REACHABLE_ONLY:
-		args->reachable_only = true;
 		return 0;
 	case KEY_MAX_RANGES:
 		args->max_ranges = tool_parse_number(arg, UINT32_MAX,
@@ -116,14 +98,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		args->output = arg;
-		return 0;
-	case 'q':
-		args->quiet = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (args->device)
-			argp_error(state, "only one device can be read");
-		args->device = arg;
 		return 0;
 	case ARGP_KEY_END:
 		check_usage(args, state);
@@ -137,19 +111,10 @@ static const struct argp argp = {
 	parse,
 	"--written-since ERA DEVICE",
 	"Lists the blocks of a dm-era device that were written since an era.",
-	tool_argp_children,
+	tool_source_argp_children,
 	NULL,
 	NULL
 };
-
-static int open_metadata(const struct arguments *args, struct era_metadata *md,
-			 struct era_device *device, struct era_report *report)
-{
-	if (args->snapshot || args->reachable_only)
-		return era_metadata_open(md, device, args->snapshot, NULL,
-					 report);
-	return era_metadata_open_whole(md, device, report);
-}
 
 /* Lists fewer ranges than there are. */
 static int read_limited(const struct arguments *args, struct era_metadata *md,
@@ -179,8 +144,8 @@ static int list(const struct arguments *args, struct era_device *device,
 	int r;
 
 	tool_progress_start(&progress, device, era_device_used(device),
-			    args->quiet, args->output);
-	r = open_metadata(args, &md, device, report);
+			    args->source.quiet, args->output);
+	r = tool_source_open_metadata(&md, device, &args->source, report);
 	if (!r) {
 		range_writer_init(&writer, out, args->format, args->unit);
 		if (args->max_ranges)
@@ -199,21 +164,13 @@ static int list(const struct arguments *args, struct era_device *device,
 
 static int run(const struct arguments *args, struct era_report *report)
 {
-	unsigned int flags =
-		args->snapshot ? ERA_DEVICE_SHARED : ERA_DEVICE_HINT_SNAPSHOT;
 	struct era_device device;
 	struct output out;
-	int r = era_device_open(&device, args->device, flags, NULL, report);
+	int r = tool_source_open(&device, &args->source, report);
 
 	if (r)
 		return r;
-	r = output_open(&out, args->output, report);
-	if (!r && output_is_same_file(&out, device.fd)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is both input and output", args->device);
-		output_abandon(&out);
-		r = -EINVAL;
-	}
+	r = tool_source_open_output(&out, args->output, &device, report);
 	if (!r)
 		r = list(args, &device, &out, report);
 	era_device_close(&device);
@@ -222,11 +179,11 @@ static int run(const struct arguments *args, struct era_report *report)
 
 int main(int argc, char **argv)
 {
-	struct arguments args = { .device = NULL };
+	struct arguments args = { .output = NULL };
 	struct report_text text;
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	report_text_init(&text, stderr, tool_name(), args.quiet);
+	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	return tool_exit_status(run(&args, &text.report), &text.report);
 }

@@ -12,8 +12,8 @@
 #include <jansson.h>
 
 #include "era/summary.h"
-#include "era/whole.h"
 #include "format/human_size.h"
+#include "tools/source.h"
 #include "tools/table.h"
 #include "tools/tool.h"
 
@@ -22,10 +22,8 @@
 #define DEFAULT_LINES (1u << 20)
 #define MIN_LINES 16u
 
-#define KEY_SNAPSHOT 0x100
-#define KEY_REACHABLE_ONLY 0x110
-#define KEY_WRITTEN_SINCE 0x101
-#define KEY_LINES 0x102
+#define KEY_WRITTEN_SINCE 0x100
+#define KEY_LINES 0x101
 
 enum column {
 	COLUMN_ERA,
@@ -51,18 +49,15 @@ static const struct table_column columns[COLUMN_NR] = {
 };
 
 struct arguments {
-	const char *device;
+	struct tool_source source;
 	struct table_choice choice;
 	uint32_t era; /* lines from here on */
 	size_t max_lines;
 	bool have_era;
-	bool snapshot;
-	bool reachable_only;
 	bool bytes;
 	bool json;
 	bool no_headings;
 	bool raw;
-	bool quiet;
 };
 
 static const struct argp_option options[] = {
@@ -76,15 +71,6 @@ static const struct argp_option options[] = {
 	  "Lines from ERA on, and one for ERA in any case", 0 },
 	{ "lines", KEY_LINES, "NUMBER", 0,
 	  "At most NUMBER lines: eras share lines where it takes that", 0 },
-	{ "metadata-snapshot", KEY_SNAPSHOT, NULL, 0,
-	  "Read the metadata snapshot, which a live device may hold", 0 },
-	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
-	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
-	  "Take unreferenced blocks for what the device held before it was "
-	  "last "
-	  "formatted, and not for a newer history",
-	  0 },
-	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
 	{ 0 },
 };
 
@@ -93,6 +79,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct arguments *args = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &args->source;
+		return 0;
 	case 'o':
 		table_choose(&args->choice, arg, state);
 		return 0;
@@ -108,15 +97,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'J':
 		args->json = true;
 		return 0;
-	case 'q':
-		args->quiet = true;
-		return 0;
-	case KEY_SNAPSHOT:
-		args->snapshot = true;
-		return 0;
-	case KEY_REACHABLE_ONLY:
-		args->reachable_only = true;
-		return 0;
 	case KEY_WRITTEN_SINCE:
 		args->era = (uint32_t)tool_parse_number(
 			arg, UINT32_MAX, "--written-since", state);
@@ -127,15 +107,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			tool_parse_number(arg, DEFAULT_LINES, "--lines", state);
 		if (args->max_lines < MIN_LINES)
 			argp_error(state, "--lines must be 16 at least");
-		return 0;
-	case ARGP_KEY_ARG:
-		if (args->device)
-			argp_error(state, "only one device can be listed");
-		args->device = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!args->device)
-			argp_error(state, "no metadata device given");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -148,7 +119,7 @@ static const struct argp argp = {
 	"Lists the eras of a dm-era device and how much was written in each."
 	"\vColumns: ERA, STATE, BLOCKS, SIZE, SINCE-BLOCKS, SINCE-SIZE "
 	"(the default), SINCE%, SNAPSHOT.",
-	tool_argp_children,
+	tool_source_argp_children,
 	NULL,
 	NULL
 };
@@ -238,7 +209,7 @@ static void print_summary(const struct listing *listing)
 	char size[HUMAN_SIZE_MAX], block[HUMAN_SIZE_MAX];
 
 	printf("%s: %" PRIu64 " blocks of %s (%s), current era %" PRIu32 "%s\n",
-	       listing->args->device, nr_blocks,
+	       listing->args->source.device, nr_blocks,
 	       human_size(block, listing->block_size),
 	       human_size(size, nr_blocks * listing->block_size),
 	       sb->geometry.current_era,
@@ -373,8 +344,8 @@ static int print_json(const struct listing *listing)
 	}
 	root = json_pack("{s:o, s:s, s:o}", "superblock",
 			 new_superblock(listing), "source",
-			 args->snapshot ? "metadata_snapshot" : "live", "eras",
-			 eras);
+			 args->source.snapshot ? "metadata_snapshot" : "live",
+			 "eras", eras);
 	if (!root)
 		return -ENOMEM;
 	if (json_dumpf(root, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
@@ -400,45 +371,50 @@ static void read_copy(struct listing *listing, struct era_device *device,
 			   "the metadata snapshot cannot be read");
 }
 
-static int open_metadata(const struct arguments *args, struct era_metadata *md,
-			 struct era_device *device, struct era_report *report)
+static int summarise(struct listing *listing, struct era_device *device,
+		     struct era_report *report)
 {
-	if (args->snapshot || args->reachable_only)
-		return era_metadata_open(md, device, args->snapshot, NULL,
-					 report);
-	return era_metadata_open_whole(md, device, report);
+	const struct arguments *args = listing->args;
+	struct progress progress;
+	struct era_metadata md;
+	int r;
+
+	/* to standard output nothing goes before the end */
+	tool_progress_start(&progress, device, era_device_used(device),
+			    args->source.quiet, args->source.device);
+	r = tool_source_open_metadata(&md, device, &args->source, report);
+	if (!r) {
+		r = era_summary_make(&listing->summary, &md, args->max_lines);
+		era_metadata_release(&md);
+	}
+	tool_progress_finish(&progress, device);
+	return r;
 }
 
 static int list(const struct arguments *args, struct era_device *device,
 		struct era_report *report)
 {
 	struct listing listing = { .args = args };
-	struct era_metadata md;
 	int r = era_superblock_read(&listing.sb, device,
 				    ERA_SUPERBLOCK_LOCATION, report);
 
 	if (r)
 		return r;
-	r = open_metadata(args, &md, device, report);
-	if (r)
-		return r;
-	read_copy(&listing, device, report);
 	listing.block_size =
 		listing.sb.geometry.data_block_size * UINT64_C(512);
-	r = era_summary_make(&listing.summary, &md, args->max_lines);
-	if (!r)
+	r = summarise(&listing, device, report);
+	if (!r) {
+		read_copy(&listing, device, report);
 		r = args->json ? print_json(&listing) : print_text(&listing);
+	}
 	era_summary_release(&listing.summary);
-	era_metadata_release(&md);
 	return r;
 }
 
 static int run(const struct arguments *args, struct era_report *report)
 {
-	unsigned int flags =
-		args->snapshot ? ERA_DEVICE_SHARED : ERA_DEVICE_HINT_SNAPSHOT;
 	struct era_device device;
-	int r = era_device_open(&device, args->device, flags, NULL, report);
+	int r = tool_source_open(&device, &args->source, report);
 
 	if (r)
 		return r;
@@ -463,7 +439,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	report_text_init(&text, stderr, tool_name(), args.quiet);
+	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	r = run(&args, &text.report);
 	return tool_exit_status(r, &text.report);
 }

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "era/reader.h"
-#include "era/whole.h"
 #include "format/map_svg.h"
 #include "format/map_text.h"
 #include "format/output.h"
+#include "tools/source.h"
 #include "tools/tool.h"
 
 #define DEFAULT_WIDTH 80
@@ -24,37 +24,24 @@
 #define MIN_HEIGHT 4
 #define ROWS_BESIDE 5 /* of a terminal: title and prompt */
 
-#define KEY_SNAPSHOT 0x100
-#define KEY_REACHABLE_ONLY 0x110
-#define KEY_WRITTEN_SINCE 0x101
-#define KEY_COLOR 0x102
-#define KEY_FORMAT 0x103
-#define KEY_WIDTH 0x104
-#define KEY_HEIGHT 0x105
+#define KEY_WRITTEN_SINCE 0x100
+#define KEY_COLOR 0x101
+#define KEY_FORMAT 0x102
+#define KEY_WIDTH 0x103
+#define KEY_HEIGHT 0x104
 
 struct arguments {
-	const char *device;
+	struct tool_source source;
 	const char *output;
 	const char *color;
 	const char *format;
 	uint32_t era;
 	unsigned int width, height; /* 0: as large as fits */
-	bool snapshot;
-	bool reachable_only;
-	bool quiet;
 };
 
 static const struct argp_option options[] = {
 	{ "written-since", KEY_WRITTEN_SINCE, "ERA", 0,
 	  "Tell only eras from ERA on apart", 0 },
-	{ "metadata-snapshot", KEY_SNAPSHOT, NULL, 0,
-	  "Read the metadata snapshot, which a live device may hold", 0 },
-	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
-	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
-	  "Take unreferenced blocks for what the device held before it was "
-	  "last "
-	  "formatted, and not for a newer history",
-	  0 },
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, as SVG where its name ends in .svg or .svg.gz", 0 },
 	{ "format", KEY_FORMAT, "FORMAT", 0, "text or svg", 0 },
@@ -62,7 +49,6 @@ static const struct argp_option options[] = {
 	  "auto (the default), never, always, 256 or true", 0 },
 	{ "width", KEY_WIDTH, "COLUMNS", 0, "Width of text", 0 },
 	{ "height", KEY_HEIGHT, "ROWS", 0, "Height of the map in text", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
 	{ 0 },
 };
 
@@ -95,15 +81,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct arguments *args = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &args->source;
+		return 0;
 	case KEY_WRITTEN_SINCE:
 		args->era = (uint32_t)tool_parse_number(
 			arg, UINT32_MAX, "--written-since", state);
-		return 0;
-	case KEY_SNAPSHOT:
-		args->snapshot = true;
-		return 0;
-	case KEY_REACHABLE_ONLY:
-		args->reachable_only = true;
 		return 0;
 	case KEY_COLOR:
 		args->color = parse_name(arg, colors, "--color", state);
@@ -122,18 +105,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'o':
 		args->output = arg;
 		return 0;
-	case 'q':
-		args->quiet = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (args->device)
-			argp_error(state, "only one device can be drawn");
-		args->device = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!args->device)
-			argp_error(state, "no metadata device given");
-		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
@@ -145,7 +116,7 @@ static const struct argp argp = {
 	"Draws where and when the origin of a dm-era device was written."
 	"\vColours are for terminals, and not where NO_COLOR is set; the "
 	"width is the terminal's or COLUMNS.",
-	tool_argp_children,
+	tool_source_argp_children,
 	NULL,
 	NULL
 };
@@ -223,13 +194,23 @@ static void choose_style(struct map_text_style *style,
 	style->height = within(height, MIN_HEIGHT, MAP_TEXT_MAX_HEIGHT);
 }
 
-static int open_metadata(const struct arguments *args, struct era_metadata *md,
-			 struct era_device *device, struct era_report *report)
+static int fill(struct map *map, const struct arguments *args,
+		struct era_device *device, struct era_report *report)
 {
-	if (args->snapshot || args->reachable_only)
-		return era_metadata_open(md, device, args->snapshot, NULL,
-					 report);
-	return era_metadata_open_whole(md, device, report);
+	struct progress progress;
+	struct era_metadata md;
+	int r;
+
+	/* to standard output nothing goes before the end */
+	tool_progress_start(&progress, device, era_device_used(device),
+			    args->source.quiet, args->source.device);
+	r = tool_source_open_metadata(&md, device, &args->source, report);
+	if (!r) {
+		r = era_read_logical(&md, &map->visitor);
+		era_metadata_release(&md);
+	}
+	tool_progress_finish(&progress, device);
+	return r;
 }
 
 static int draw(const struct arguments *args, struct era_device *device,
@@ -237,22 +218,18 @@ static int draw(const struct arguments *args, struct era_device *device,
 {
 	struct map_text_style style;
 	bool svg = is_svg(args);
-	struct era_metadata md;
 	struct map map;
-	int r = open_metadata(args, &md, device, report);
+	int r;
 
-	if (r)
-		return r;
 	choose_style(&style, args);
 	map_init(&map, svg ? MAP_SVG_MAX_CELLS : map_text_max_cells(&style),
 		 args->era);
-	r = era_read_logical(&md, &map.visitor);
+	r = fill(&map, args, device, report);
 	if (!r && svg)
-		r = map_svg_write(&map, args->device, out);
+		r = map_svg_write(&map, args->source.device, out);
 	else if (!r)
-		r = map_text_write(&map, args->device, &style, out);
+		r = map_text_write(&map, args->source.device, &style, out);
 	map_release(&map);
-	era_metadata_release(&md);
 	return r;
 }
 
@@ -260,15 +237,11 @@ static int draw_to(const struct arguments *args, struct era_device *device,
 		   struct era_report *report)
 {
 	struct output out;
-	int r = output_open(&out, args->output, report);
+	int r = tool_source_open_output(&out, args->output, device, report);
 
-	if (!r && output_is_same_file(&out, device->fd)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is both input and output", args->device);
-		r = -EINVAL;
-	}
-	if (!r)
-		r = draw(args, device, &out, report);
+	if (r)
+		return r;
+	r = draw(args, device, &out, report);
 	if (r)
 		output_abandon(&out);
 	else
@@ -278,10 +251,8 @@ static int draw_to(const struct arguments *args, struct era_device *device,
 
 static int run(const struct arguments *args, struct era_report *report)
 {
-	unsigned int flags =
-		args->snapshot ? ERA_DEVICE_SHARED : ERA_DEVICE_HINT_SNAPSHOT;
 	struct era_device device;
-	int r = era_device_open(&device, args->device, flags, NULL, report);
+	int r = tool_source_open(&device, &args->source, report);
 
 	if (r)
 		return r;
@@ -299,7 +270,7 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	report_text_init(&text, stderr, tool_name(), args.quiet);
+	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	r = run(&args, &text.report);
 	return tool_exit_status(r, &text.report);
 }

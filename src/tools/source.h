@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The metadata that a tool reads and what of it, for the tools that only
+ * read: one set of options, one way to open it.
+ */
+#ifndef TOOLS_SOURCE_H
+#define TOOLS_SOURCE_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "device/device.h"
+#include "era/metadata.h"
+#include "format/output.h"
+
+struct tool_source {
+	const char *device;
+	bool snapshot;	     /* the metadata snapshot, not the live state */
+	bool reachable_only; /* whatever unreferenced blocks say */
+	bool quiet;
+};
+
+/*
+ * The argument DEVICE, --metadata-snapshot, --reachable-only, --quiet and what
+ * all tools have; to be named as argp's children. The tool's own parser must
+ * set state->child_inputs[0] to the source on ARGP_KEY_INIT, and leave
+ * ARGP_KEY_ARG alone.
+ */
+extern const struct argp_child tool_source_argp_children[];
+
+/* Opens the device: shared where only its metadata snapshot is read. */
+int tool_source_open(struct era_device *device,
+		     const struct tool_source *source,
+		     struct era_report *report);
+
+/*
+ * Opens what the options say, which is to be released. Unless told otherwise
+ * it refuses metadata that a newer history contradicts, as what a result has
+ * forgotten is lost to whoever relies on it.
+ */
+int tool_source_open_metadata(struct era_metadata *md,
+			      struct era_device *device,
+			      const struct tool_source *source,
+			      struct era_report *report);
+
+/* Opens an output (NULL: standard output) that is not the device itself. */
+int tool_source_open_output(struct output *out, const char *path,
+			    const struct era_device *device,
+			    struct era_report *report);
+
+#endif
