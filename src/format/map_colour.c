@@ -95,13 +95,15 @@ struct map_rgb map_cell_colour(const struct map *map,
 		return ground->never;
 	written = (struct map_rgb){ square_root(r / nr), square_root(g / nr),
 				    square_root(b / nr) };
-	part = 256 + 768 * nr / (nr + counts[MAP_NEVER]);
+	part = 320 + 704 * nr / (nr + counts[MAP_NEVER]);
 	return mix(ground->never, written, part);
 }
 
 /*
- * How different two colours look: in light, and twice that in hue, for a
- * faint red must not become the grey that means something else.
+ * How different two colours look. Hue counts more than its share of the
+ * squares, for a faint red must not become the grey that means something else;
+ * no more than that, for the dark blues of neighbouring eras must not become
+ * one.
  */
 static int difference(struct map_rgb a, struct map_rgb b)
 {
@@ -111,7 +113,7 @@ static int difference(struct map_rgb a, struct map_rgb b)
 	red -= light;
 	green -= light;
 	blue -= light;
-	return light * light + 2 * (red * red + green * green + blue * blue);
+	return 2 * light * light + red * red + green * green + blue * blue;
 }
 
 /* Colour i of those behind the first 16: a cube of 6 by 6 by 6, then greys */

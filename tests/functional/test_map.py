@@ -127,6 +127,15 @@ def test_colours_are_the_same_cells(run, image):
     assert first[0] == (never, era_2)  # block 0 and, below, block 32
 
 
+@pytest.mark.parametrize("nr_eras", [1, 7, 10, 13])
+def test_256_colours_tell_eras_apart(run, image, nr_eras):
+    eras = [0, *range(1, nr_eras + 1)]
+    text = draw(run, image("eras", build(eras, current_era=nr_eras)),
+                "--color=256")
+    colours = re.findall(r"\x1b\[38;5;(\d+)m#", text)
+    assert len(set(colours)) == len(colours) == nr_eras + 1
+
+
 @pytest.mark.parametrize("color", ["auto", "never"])
 def test_a_pipe_gets_no_colours(run, image, color):
     assert "\x1b" not in draw(run, image("clean"), "--color", color)
