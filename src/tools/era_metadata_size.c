@@ -24,9 +24,7 @@
 
 #define DEFAULT_ERAS 16
 #define MAX_ERAS 1000000
-#define MIN_BLOCK_SIZE                                                         \
-	4096 /* bytes, and what a block size is a multiple of                  \
-	      */
+#define MIN_BLOCK_SIZE 4096 /* bytes; a block size is a multiple of it */
 
 #define KEY_JSON 0x100
 #define KEY_NO_SNAPSHOT 0x101
@@ -63,16 +61,10 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-/* "M" and "MB" mean one of them. */
 static uint64_t parse_unit(const char *arg, struct argp_state *state)
 {
-	char text[32] = "1";
-	uint64_t unit;
+	uint64_t unit = tool_parse_size(arg, UINT64_MAX, "--unit", state);
 
-	if (strlen(arg) >= sizeof(text) - 1)
-		argp_error(state, "unknown unit '%s'", arg);
-	strcpy(text + (*arg < '0' || *arg > '9'), arg);
-	unit = tool_parse_size(text, UINT64_MAX, "--unit", state);
 	if (!unit)
 		argp_error(state, "the unit must not be 0");
 	return unit;
@@ -279,10 +271,11 @@ static void print_text(const struct arguments *args,
 		       (nr * ERA_BLOCK_SIZE - 1) / args->unit + 1);
 		return;
 	}
-	printf("metadata device: %s (%" PRIu64 " sectors), for %" PRIu64
+	/* exact first: a rounded size may be too small by some blocks */
+	printf("metadata device: %" PRIu64 "K, about %s, for %" PRIu64
 	       " data blocks",
-	       human_size(text, nr * ERA_BLOCK_SIZE),
-	       nr * (ERA_BLOCK_SIZE / 512), args->nr_blocks);
+	       nr * (ERA_BLOCK_SIZE / 1024),
+	       human_size(text, nr * ERA_BLOCK_SIZE), args->nr_blocks);
 	if (args->block_size)
 		printf(" of %s", human_size(text, args->block_size));
 	printf("\n\n%-14s%12s  %8s %12s\n", "WORST CASE", "EACH", "TIMES",
@@ -293,7 +286,7 @@ static void print_text(const struct arguments *args,
 		       size->parts[i].copies,
 		       size->parts[i].each * size->parts[i].copies);
 	printf("%-14s%35" PRIu64 "\n", "all, of 4K", size->nr_blocks);
-	printf("%-14s%35" PRIu64 "\n", "as formatted", least);
+	printf("%-14s%35" PRIu64 "\n", "at the least", least);
 	print_reasons(args);
 }
 

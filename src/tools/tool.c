@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -123,7 +124,7 @@ uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
 /* What a suffix multiplies by; 0 for one that is unknown. */
 static uint64_t multiplier(const char *suffix)
 {
-	static const char letters[] = "KMGTPE";
+	static const char letters[] = "kmgtpe";
 	uint64_t unit = 1024, m = 1;
 	const char *letter;
 
@@ -133,7 +134,7 @@ static uint64_t multiplier(const char *suffix)
 		return 512;
 	if (!strcmp(suffix, "B"))
 		return 1;
-	letter = strchr(letters, *suffix == 'k' ? 'K' : *suffix);
+	letter = strchr(letters, tolower((unsigned char)*suffix));
 	if (!letter)
 		return 0;
 	if (!strcmp(suffix + 1, "B"))
@@ -148,10 +149,10 @@ static uint64_t multiplier(const char *suffix)
 uint64_t tool_parse_size(const char *arg, uint64_t max, const char *what,
 			 struct argp_state *state)
 {
-	uint64_t value = 0, m = 0;
-	const char *end;
+	uint64_t value = 1, m = 0;
+	const char *end = arg;
 
-	if (parse_digits(arg, &value, &end))
+	if (isalpha((unsigned char)*arg) || parse_digits(arg, &value, &end))
 		m = multiplier(end);
 	if (!m || __builtin_mul_overflow(value, m, &value) || value > max)
 		argp_error(

@@ -50,7 +50,8 @@ uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
 /*
  * As tool_parse_number, with the suffixes of coreutils: K, M, G, T, P, E and
  * KiB... for powers of 1024, KB... for powers of 1000, b for 512, s for
- * sectors of 512.
+ * sectors of 512. The letter may be a small one, as LVM has them, and a suffix
+ * alone stands for one of it.
  */
 uint64_t tool_parse_size(const char *arg, uint64_t max, const char *what,
 			 struct argp_state *state);

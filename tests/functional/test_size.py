@@ -25,7 +25,7 @@ def bare(run, *args):
     return int(result.out)
 
 
-@pytest.mark.parametrize("name", data.SOUND)
+@pytest.mark.parametrize("name", [*data.SOUND, *data.STALE])
 def test_no_kernel_has_used_more(run, name):
     """What is allocated, with the eras and the snapshot that are there."""
     image = data.read(name)
@@ -67,8 +67,8 @@ def test_more_eras_take_a_bitset_each(run):
 
 
 @pytest.mark.parametrize("unit, size", [
-    ("s", 512), ("K", 1024), ("KB", 1000), ("M", 1 << 20), ("G", GIB),
-    ("4096", 4096), ("B", 1)])
+    ("s", 512), ("K", 1024), ("KB", 1000), ("M", 1 << 20), ("m", 1 << 20),
+    ("G", GIB), ("4096", 4096), ("4k", 4096), ("B", 1)])
 def test_unit_is_a_bare_number_rounded_up(run, unit, size):
     args = ["-b", "64K", "-s", "1T"]
     expected = -(-sizes(run, *args)["bytes"] // size)
@@ -106,7 +106,9 @@ def test_too_many_blocks_names_a_block_size_that_would_do(run):
     (["-b", "0", "-s", "1G"], "multiple of 4K"),
     (["-n", "5", "-s", "1G"], "only one"),
     (["-n", str(1 << 31)], "2147483647"),
-    (["-n", "5", "-u", "X"], "--unit"),
+    (["-n", "5", "-u", "X"], "not 'X'"), (["-n", "5", "-u", ""], "--unit"),
+    (["-n", "5", "-u", "MK"], "not 'MK'"),
+    (["-b", "64K", "-s", "-1G"], "not '-1G'"),
     (["-n", "5", "-u", "0"], "0"),
     (["-n", "5", "-u", "M", "--json"], "--json"),
 ])
@@ -118,5 +120,5 @@ def test_bad_usage(run, args, word):
 
 def test_explains_in_eighty_columns(run):
     result = run("era_metadata_size", "-b", "64K", "-s", "1T")
-    assert result.out.startswith(b"metadata device: 265M (")
+    assert result.out.startswith(b"metadata device: 271364K, about 265M,")
     assert max(map(len, result.out.splitlines())) <= 80
