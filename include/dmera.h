@@ -103,11 +103,11 @@ typedef void (*dmera_problem_fn)(void *arg,
  * nobody writes.
  *
  * dmera_written_since(), dmera_check() and dmera_dump() with
- * DMERA_DUMP_LOGICAL look at blocks that
- * nothing leads to as well: where those know of a newer history than the
- * superblock, an old state was written over it, and writes are forgotten. With
- * DMERA_REACHABLE_ONLY they do not, because the caller knows that what is there
- * is left over from before the device was last formatted.
+ * DMERA_DUMP_LOGICAL look at blocks that nothing leads to as well: where those
+ * know of a newer history than the superblock, an old state was written over
+ * it, and writes are forgotten. With DMERA_REACHABLE_ONLY they do not, because
+ * the caller knows that what is there is left over from before the device was
+ * last formatted.
  *
  * Nothing is read yet, so a device whose metadata is damaged can be opened,
  * and checked.
@@ -179,10 +179,9 @@ typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
  * found: where the call fails later, those given so far are right but not all,
  * so a caller that copies blocks must not take them for a whole.
  *
- * Return: 0 after the last range; -EUCLEAN where metadata is damaged or a
- * newer history contradicts it;
- * -ENODATA where no metadata snapshot is held; -ENOMEM; the errno value of a
- * read; or what range() returned.
+ * Return: 0 after the last range; -EUCLEAN where metadata is damaged or a newer
+ * history contradicts it; -ENODATA where no metadata snapshot is held; -ENOMEM;
+ * the errno value of a read; or what range() returned.
  */
 int dmera_written_since(struct dmera *handle, uint32_t era,
 			dmera_range_fn range, void *arg);
@@ -255,8 +254,8 @@ struct dmera_visitor {
  * last era in which the data block was written by all that is known.
  *
  * Return: 0 after the end; -EUCLEAN where metadata is damaged or, with
- * DMERA_DUMP_LOGICAL, a newer history contradicts it; -ENODATA where
- * no metadata snapshot is held; -EINVAL for an unknown flag; -ENOMEM; the errno
+ * DMERA_DUMP_LOGICAL, a newer history contradicts it; -ENODATA where no
+ * metadata snapshot is held; -EINVAL for an unknown flag; -ENOMEM; the errno
  * value of a read; or what the visitor returned.
  */
 int dmera_dump(struct dmera *handle, unsigned int flags,
