@@ -239,8 +239,36 @@ static void note_failure(struct era_device *device, uint64_t block, int err)
 	device->surprise_offset = block * ERA_BLOCK_SIZE;
 }
 
-int era_device_read(struct era_device *device, uint64_t first, size_t nr,
-		    void *buf)
+static int compare_substitute(const void *key, const void *substitute)
+{
+	const uint64_t *block = key;
+	const struct era_substitute *s = substitute;
+
+	return *block < s->block ? -1 : *block > s->block;
+}
+
+const uint8_t *era_substitute_of(const struct era_substitutes *substitutes,
+				 uint64_t block)
+{
+	const struct era_substitute *s = NULL;
+
+	if (substitutes && substitutes->nr)
+		s = bsearch(&block, substitutes->list, substitutes->nr,
+			    sizeof(*s), compare_substitute);
+	return s ? s->data : NULL;
+}
+
+static void substitute(const struct era_device *device, uint64_t block,
+		       uint8_t *data)
+{
+	const uint8_t *instead = era_substitute_of(device->substitutes, block);
+
+	if (instead)
+		memcpy(data, instead, ERA_BLOCK_SIZE);
+}
+
+int era_device_read_raw(struct era_device *device, uint64_t first, size_t nr,
+			void *buf)
 {
 	struct iovec iov = { buf, nr * ERA_BLOCK_SIZE };
 	int r;
@@ -250,6 +278,17 @@ int era_device_read(struct era_device *device, uint64_t first, size_t nr,
 	r = read_fully(device, &iov, 1, first * ERA_BLOCK_SIZE);
 	if (r && nr == 1) /* longer reads are tried again block by block */
 		note_failure(device, first, r);
+	return r;
+}
+
+int era_device_read(struct era_device *device, uint64_t first, size_t nr,
+		    void *buf)
+{
+	int r = era_device_read_raw(device, first, nr, buf);
+
+	for (size_t i = 0; i < nr && !r; i++)
+		substitute(device, first + i,
+			   (uint8_t *)buf + i * ERA_BLOCK_SIZE);
 	return r;
 }
 
@@ -312,7 +351,12 @@ static int read_run(struct era_device *device, const struct request *req,
 	if (req[nr - 1].block < device->nr_blocks)
 		r = read_fully(device, iov, nr_iov,
 			       (uint64_t)req->block * ERA_BLOCK_SIZE);
-	return r ? read_singly(device, req, nr, buf, failed) : 0;
+	if (r)
+		return read_singly(device, req, nr, buf, failed);
+	for (size_t i = 0; i < nr; i++)
+		substitute(device, req[i].block,
+			   buf + (size_t)req[i].slot * ERA_BLOCK_SIZE);
+	return 0;
 }
 
 static bool is_ascending(const uint32_t *blocks, size_t nr)

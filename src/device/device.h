@@ -45,6 +45,17 @@ enum {
 	ERA_DEVICE_HINT_SNAPSHOT = 1 << 2,
 };
 
+/* Blocks that read otherwise than they stand on the device. */
+struct era_substitute {
+	uint64_t block;
+	uint8_t data[ERA_BLOCK_SIZE];
+};
+
+struct era_substitutes {
+	struct era_substitute *list; /* by ascending block */
+	size_t nr;
+};
+
 struct era_device {
 	const struct era_io *io;
 	const char *path; /* as given; lives as long as the caller's */
@@ -65,6 +76,8 @@ struct era_device {
 	const uint64_t *known_bad;
 	int surprise; /* 0 or a negative errno */
 	uint64_t surprise_offset;
+	/* what a salvage has set right; NULL: nothing */
+	const struct era_substitutes *substitutes;
 };
 
 /*
@@ -86,7 +99,15 @@ void era_device_close(struct era_device *device);
 /* Whether both are the same file or the same block device. */
 bool era_device_same(const struct era_device *a, const struct era_device *b);
 
-/* Reads nr blocks from first on. -EIO or so, with error_offset set. */
+/* What stands in for a block, or NULL. */
+const uint8_t *era_substitute_of(const struct era_substitutes *substitutes,
+				 uint64_t block);
+
+/* Reads nr blocks as they stand there. -EIO or so, with error_offset set. */
+int era_device_read_raw(struct era_device *device, uint64_t first, size_t nr,
+			void *buf);
+
+/* The same, with what stands in for them. */
 int era_device_read(struct era_device *device, uint64_t first, size_t nr,
 		    void *buf);
 

@@ -60,7 +60,7 @@ static int save_block(struct undo_log *log, uint64_t block)
 
 	if (log->saved[block / 64] >> (block % 64) & 1)
 		return 0;
-	r = era_device_read(log->device, block, 1, record + RECORD_HEAD);
+	r = era_device_read_raw(log->device, block, 1, record + RECORD_HEAD);
 	if (r && block) /* unreadable: there is nothing to be put back */
 		return 0;
 	if (r)

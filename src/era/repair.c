@@ -87,6 +87,12 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 	int r;
 
 	*need = ERA_REPAIR_REBUILD;
+	if (keeps_snapshot(s) && s->snapshot_corrected) {
+		s->options.drop_snapshot = true;
+		era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+			   "blocks of the metadata snapshot are damaged: it "
+			   "cannot stay in place and is dropped (-o keeps it)");
+	}
 	if (!s->exact)
 		return 0;
 	r = era_check(s->device,
@@ -94,7 +100,8 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 		      &quiet);
 	if (r)
 		return r;
-	*need = s->md.sb.writeset_root || quiet.nr[ERA_FATAL] ||
+	*need = s->md.sb.writeset_root || s->rest_corrected ||
+				quiet.nr[ERA_FATAL] ||
 				quiet.nr[ERA_NON_FATAL] ||
 				(s->md.sb.metadata_snap && !keeps_snapshot(s))
 			? ERA_REPAIR_ARCHIVE

@@ -137,6 +137,8 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 	device->surprise = 0; /* of an attempt before this one */
 	r = era_scan_init(&s->scan, device);
 	if (!r)
+		r = era_correct(&s->corrected, &s->scan);
+	if (!r)
 		r = block_set_init(&s->reachable, s->scan.nr_blocks);
 	if (!r && era_salvage_read_superblock(s, &sb))
 		r = era_salvage_rebuild(s, &sb);
@@ -163,6 +165,7 @@ void era_salvage_close(struct era_salvage *s)
 	block_set_release(&s->reachable);
 	era_scan_release(&s->scan);
 	era_layers_release(&s->layers);
+	era_correct_release(&s->corrected, s->device);
 }
 
 static int give_window(void *arg, uint32_t first, const uint32_t *eras,

@@ -9,6 +9,7 @@
 #ifndef ERA_SALVAGE_H
 #define ERA_SALVAGE_H
 
+#include "era/correct.h"
 #include "era/newer.h"
 #include "era/witness.h"
 
@@ -32,6 +33,7 @@ struct era_salvage {
 	struct era_report *report;
 	struct era_salvage_options options;
 	struct era_scan scan;
+	struct era_substitutes corrected; /* damaged, but known all the same */
 
 	struct era_metadata md; /* what is reachable, as far as it is sound */
 	bool rebuilt_superblock;
@@ -40,8 +42,12 @@ struct era_salvage {
 	uint64_t nr_foreign;  /* those among them that were used again */
 	uint64_t nr_attached; /* blocks that the space map still knew of */
 	uint32_t greatest_digested; /* era in the reachable era array */
-	bool trees_sound;	    /* all that the superblock leads to */
-	bool space_map_sound;
+	/* reachable blocks that were corrected: the trees', and whether the
+	 * snapshot's, the superblock or the space map's are among them */
+	uint64_t nr_corrected;
+	bool snapshot_corrected;
+	bool rest_corrected;
+	bool trees_sound; /* on the device, not only as corrected */
 	struct era_metadata snapshot;
 	bool has_snapshot;	    /* one is held, and is sound */
 	bool lost_snapshot;	    /* one was held, and is not */

@@ -139,6 +139,32 @@ static int read_all_through(struct era_salvage *s,
 	return r;
 }
 
+/* How many corrected blocks this pass of the walk has met. */
+static uint64_t nr_corrected(const struct era_salvage *s,
+			     const struct walk *walk)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < s->corrected.nr; i++)
+		nr += block_set_has(&walk->seen, s->corrected.list[i].block);
+	return nr;
+}
+
+/* What was corrected and is reachable: it still is damaged on the device. */
+static void report_corrected(const struct era_salvage *s)
+{
+	for (size_t i = 0; i < s->corrected.nr; i++) {
+		uint64_t block = s->corrected.list[i].block;
+
+		if (block_set_has(&s->reachable, block))
+			era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+				   "block %" PRIu64
+				   " is damaged, but its checksum and its "
+				   "format tell what it held",
+				   block);
+	}
+}
+
 /* The live trees. */
 static int load_live(struct era_salvage *s, struct walk *walk,
 		     const struct era_superblock *sb)
@@ -150,6 +176,7 @@ static int load_live(struct era_salvage *s, struct walk *walk,
 		r = read_all_through(s, &s->md, walk->report, &nr_lost,
 				     &nr_foreign);
 	s->nr_faults = walk->nr_faults + nr_lost;
+	s->nr_corrected = nr_corrected(s, walk);
 	s->nr_foreign = walk->nr_foreign + nr_foreign;
 	block_set_merge(&s->reachable, &walk->seen);
 	block_set_add(&s->reachable, ERA_SUPERBLOCK_LOCATION);
@@ -186,6 +213,7 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	block_set_merge(&s->reachable, &walk->seen);
 	s->has_snapshot = !walk->nr_faults && !nr_lost;
 	s->lost_snapshot = !s->has_snapshot;
+	s->snapshot_corrected = nr_corrected(s, walk);
 	return r;
 }
 
@@ -201,7 +229,9 @@ static int load_space_map(struct era_salvage *s, struct walk *walk)
 		covered.nr_blocks = walk->nr_blocks;
 	walk_next_pass(walk);
 	r = space_map_check(walk, &covered, &where, false);
-	s->space_map_sound = !walk->nr_faults;
+	s->rest_corrected =
+		nr_corrected(s, walk) ||
+		era_substitute_of(&s->corrected, ERA_SUPERBLOCK_LOCATION);
 	block_set_merge(&s->reachable, &walk->seen);
 	return r;
 }
@@ -265,9 +295,10 @@ int era_salvage_load(struct era_salvage *s, const struct era_superblock *sb)
 	if (!r && s->nr_attached)
 		r = era_salvage_collect_orphans(s, false);
 	walk_release(&walk);
+	report_corrected(s);
 	/* damage has been told; what goes wrong from now on is an error */
 	s->md.report = s->report;
 	s->snapshot.report = s->report;
-	s->trees_sound = !s->nr_faults;
+	s->trees_sound = !s->nr_faults && !s->nr_corrected;
 	return r;
 }

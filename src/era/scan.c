@@ -53,7 +53,7 @@ static enum era_role array_role(const uint8_t *data)
 	return value_size == 4 ? ROLE_ERAS : ROLE_WORDS;
 }
 
-static enum era_role role_of(const uint8_t *data, uint64_t block)
+enum era_role era_role_of(const uint8_t *data, uint64_t block)
 {
 	/*
 	 * A checksum is worth computing only where the block number is in
@@ -138,9 +138,10 @@ static void scan_chunk(struct era_scan *scan, uint64_t first, size_t nr,
 		const uint8_t *data = buf + i * ERA_BLOCK_SIZE;
 
 		scan->roles[first + i] =
-			(uint8_t)(failed[i]	  ? ROLE_UNREADABLE
-				  : is_zero(data) ? ROLE_ZERO
-						  : role_of(data, first + i));
+			(uint8_t)(failed[i] ? ROLE_UNREADABLE
+				  : is_zero(data)
+					  ? ROLE_ZERO
+					  : era_role_of(data, first + i));
 		if (!failed[i])
 			continue;
 		block_set_add(&scan->unreadable, first + i);

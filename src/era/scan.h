@@ -11,7 +11,7 @@
 enum era_role {
 	ROLE_ZERO,	 /* all zero: most likely never written */
 	ROLE_UNREADABLE, /* the device does not give it */
-	ROLE_UNKNOWN, /* damaged or foreign */
+	ROLE_UNKNOWN,	 /* damaged or foreign */
 	ROLE_SUPERBLOCK, /* the superblock or a metadata snapshot's */
 	ROLE_INTERNAL,	 /* btree node with children */
 	ROLE_COUNTS,	 /* btree leaf of 4-byte values: ref counts */
@@ -23,6 +23,9 @@ enum era_role {
 	ROLE_BITMAP,	 /* of a space map */
 	ROLE_UNREAD,	 /* until the scan is finished */
 };
+
+/* What a block that belongs at block is, ROLE_UNKNOWN where it is not sound. */
+enum era_role era_role_of(const uint8_t *data, uint64_t block);
 
 struct era_scan {
 	struct era_device *device;

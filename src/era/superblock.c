@@ -130,18 +130,50 @@ static const char *foreign_fault(const uint8_t *data)
 	return NULL;
 }
 
+bool era_superblock_has_magic(const uint8_t *data)
+{
+	return get_le64(data + SB_MAGIC) == ERA_SUPERBLOCK_MAGIC;
+}
+
+bool era_superblock_is_unfinished(const uint8_t *data)
+{
+	return !memcmp(data + NOTE, unfinished, sizeof(unfinished));
+}
+
+void era_superblock_restore(uint8_t *data, uint64_t location)
+{
+	uint32_t csum = get_le32(data);
+	struct era_superblock sb;
+
+	era_superblock_get(&sb, data);
+	sb.location = location;
+	era_superblock_put(data, &sb);
+	put_le32(data, csum); /* of what it was: it tells what is damaged */
+}
+
+void era_superblock_put_totals(uint8_t *data, uint64_t nr_blocks,
+			       uint64_t nr_allocated)
+{
+	struct space_map_root root;
+
+	space_map_root_get(&root, data + SB_SPACE_MAP_ROOT);
+	root.nr_blocks = nr_blocks;
+	root.nr_allocated = nr_allocated;
+	space_map_root_put(data + SB_SPACE_MAP_ROOT, &root);
+}
+
 const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 				 char *buf, size_t size)
 {
 	enum block_fault fault = block_check(data, BLOCK_SUPERBLOCK, location);
-	bool magic = get_le64(data + SB_MAGIC) == ERA_SUPERBLOCK_MAGIC;
+	bool magic = era_superblock_has_magic(data);
 	const char *text;
 
 	if (fault == BLOCK_BAD_CHECKSUM) {
 		text = magic ? NULL : foreign_fault(data);
 		if (text)
 			return text;
-		if (!memcmp(data + NOTE, unfinished, sizeof(unfinished)))
+		if (era_superblock_is_unfinished(data))
 			return "a restore or repair to this device was cut "
 			       "short, it holds no usable metadata";
 		return magic ? "the superblock's checksum does not match"

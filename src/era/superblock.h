@@ -39,6 +39,21 @@ void era_superblock_put(uint8_t *data, const struct era_superblock *sb);
 const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 				 char *buf, size_t size);
 
+bool era_superblock_has_magic(const uint8_t *data);
+
+/* Whether era_superblock_invalidate wrote it: it is not meant to be sound. */
+bool era_superblock_is_unfinished(const uint8_t *data);
+
+/*
+ * Puts back, in a damaged superblock at location, what the format fixes and
+ * what the kernel always leaves zero.
+ */
+void era_superblock_restore(uint8_t *data, uint64_t location);
+
+/* Sets how many blocks the space map covers, and how many are in use. */
+void era_superblock_put_totals(uint8_t *data, uint64_t nr_blocks,
+			       uint64_t nr_allocated);
+
 /*
  * Reads and checks the superblock at location. Reports what is wrong; returns
  * 0, or -EUCLEAN, or the errno of the read.

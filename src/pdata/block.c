@@ -26,12 +26,17 @@ static uint32_t checksum(const void *data)
 			  ERA_BLOCK_SIZE - 4);
 }
 
+uint32_t block_syndrome(const void *data, enum block_kind kind)
+{
+	return checksum(data) ^ kinds[kind].salt ^ get_le32(data);
+}
+
 enum block_fault block_check(const void *data, enum block_kind kind,
 			     uint64_t block)
 {
 	const uint8_t *p = data;
 
-	if ((checksum(p) ^ kinds[kind].salt) != get_le32(p))
+	if (block_syndrome(p, kind))
 		return BLOCK_BAD_CHECKSUM;
 	if (get_le64(p + kinds[kind].blocknr) != block)
 		return BLOCK_MISPLACED;

@@ -55,13 +55,20 @@ enum block_kind {
 /* The most blocks that a metadata device can use. */
 #define MAX_METADATA_BLOCKS (INDEX_MAX_ENTRIES * BITMAP_MAX_ENTRIES)
 
-/* Where data's checksum and block number say it is a block of this kind. */
 enum block_fault {
 	BLOCK_GOOD,
 	BLOCK_BAD_CHECKSUM,
 	BLOCK_MISPLACED, /* checksum right, but it says another block number */
 };
 
+/*
+ * By which bits the checksum of a block of this kind is off: 0 where it is
+ * right. CRC is linear, so this depends on what was damaged alone, and not on
+ * what the block holds.
+ */
+uint32_t block_syndrome(const void *data, enum block_kind kind);
+
+/* Whether checksum and block number say that this is a block of this kind. */
 enum block_fault block_check(const void *data, enum block_kind kind,
 			     uint64_t block);
 

@@ -25,6 +25,7 @@ void repair_summary_take(struct repair_summary *summary,
 	summary->lost_snapshot = s->lost_snapshot;
 	summary->nr_faults = s->nr_faults;
 	summary->nr_attached = s->nr_attached;
+	summary->nr_corrected = s->nr_corrected;
 	summary->geometry = s->geometry;
 	summary->was_open = s->md.sb.writeset_root;
 }
@@ -193,6 +194,12 @@ void repair_summary_text(const struct repair_summary *summary, FILE *stream)
 			summary->nr_attached);
 	if (summary->nr_faults)
 		fputc('\n', stream);
+	if (summary->nr_corrected)
+		fprintf(stream,
+			"corrected: %" PRIu64 " tree block%s, as the checksum "
+			"proves\n",
+			summary->nr_corrected,
+			summary->nr_corrected == 1 ? "" : "s");
 	for (size_t i = 0; i < summary->nr_counts; i++) {
 		const struct summary_count *count = &summary->counts[i];
 
@@ -258,7 +265,7 @@ static json_t *summary_json(const struct repair_summary *summary)
 	format_advice(summary, advice, sizeof(advice));
 	return json_pack(
 		"{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, "
-		"s:o, "
+		"s:I, s:o, "
 		"s:o, s:I, s:I, s:s}",
 		"action", actions[summary->need], "dry_run", summary->dry_run,
 		"exact", summary->exact, "newer_history", summary->forked,
@@ -266,6 +273,7 @@ static json_t *summary_json(const struct repair_summary *summary)
 		"metadata_snapshot_kept", summary->kept_snapshot,
 		"metadata_snapshot_lost", summary->lost_snapshot,
 		"blocks_damaged", (json_int_t)summary->nr_faults,
+		"blocks_corrected", (json_int_t)summary->nr_corrected,
 		"blocks_found_by_space_map", (json_int_t)summary->nr_attached,
 		"block_size", (json_int_t)summary->geometry.data_block_size,
 		"nr_blocks", (json_int_t)summary->geometry.nr_blocks,

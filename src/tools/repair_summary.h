@@ -36,6 +36,7 @@ struct repair_summary {
 	bool era_inferred; /* and not confirmed by --current-era */
 	bool kept_snapshot, lost_snapshot;
 	uint64_t nr_faults, nr_attached;
+	uint64_t nr_corrected; /* damaged, but known all the same */
 	enum era_repair_need need;
 	struct era_geometry geometry;
 	bool was_open; /* a writeset was open */
