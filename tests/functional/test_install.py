@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -79,3 +80,46 @@ def test_a_tool_goes_by_its_new_name(install):
     done = subprocess.run([tool, "--help"], text=True, check=True,
                           stdout=subprocess.PIPE)
     assert done.stdout.startswith("Usage: x-era_check ")
+
+
+def make_variables(directory):
+    """The variables that configure has set."""
+    return dict(re.findall(r"^(\w+) = (.*)$",
+                           (directory / "Makefile").read_text(), re.M))
+
+
+def readelf(*args):
+    return subprocess.run(["readelf", "-W", *args], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+@pytest.fixture
+def hardened(all_tools, install):
+    """Programs and library as installed."""
+    if not shutil.which("readelf"):
+        pytest.skip("needs readelf")
+    variables = make_variables(all_tools.directory)
+    if not variables["HARDEN_CFLAGS"]:
+        pytest.skip("built with --disable-hardening")
+    files = install()
+    return {name: path for name, path in files.items()
+            if "/sbin/" in name or name.endswith("/libdmera.so.1")}
+
+
+def test_what_is_installed_is_hardened(hardened, all_tools):
+    variables = make_variables(all_tools.directory)
+    assert len(hardened) == len(FINAL_TOOLS) + 1
+    for name, path in hardened.items():
+        dynamic, headers = readelf("-d", path), readelf("-lh", path)
+        symbols = readelf("--dyn-syms", path)
+        assert re.search(r"Type: +DYN ", headers), name
+        if variables["HARDEN_LDFLAGS"]:
+            assert "GNU_RELRO" in headers, f"{name}: RELRO"
+            assert re.search(r"FLAGS.*\bNOW\b", dynamic), f"{name}: BIND_NOW"
+        if "/sbin/" in name and variables["PIE_LDFLAGS"]:
+            assert re.search(r"FLAGS_1.*\bPIE\b", dynamic), f"{name}: PIE"
+        assert re.search(r"GNU_STACK.* RW +0x", headers), f"{name}: stack"
+        assert not re.search(r"TEXTREL|RPATH|RUNPATH", dynamic), name
+        assert " __stack_chk_fail" in symbols, f"{name}: stack protector"
+        if variables["HARDEN_CPPFLAGS"]:
+            assert re.search(r" __\w+_chk@", symbols), f"{name}: fortify"
