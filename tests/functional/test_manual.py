@@ -108,6 +108,13 @@ def test_bash_completes_the_options_that_there_are(run, completing, tool):
     ("era_map", ["--format", "=", ""], {"text", "svg"}),
     ("era_map", ["--color", "=", "a"], {"auto", "always"}),
     ("era_ls", ["--columns", "=", "SINCE%"], {"SINCE%"}),
+    ("era_ls", ["-o", "ERA,ST"], {"ERA,STATE"}),
+    ("era_ls", ["-o", "+SN"], {"+SNAPSHOT"}),
+    ("era_ls", ["--columns", "=", "+SINCE%,SNAP"], {"+SINCE%,SNAPSHOT"}),
+    ("era_map", ["-o", "era_m"], {"era_map", "era_map.completion"}),
+    ("era_metadata_size", ["-u", ""], {"s", "K", "M", "G", "T"}),
+    ("era_metadata_size", ["-b", ""], set()),
+    ("era_metadata_size", ["-s", "era"], set()),
     ("era_invalidate", ["--written-since", "="], set()),
     ("era_invalidate", ["era_i"],
      {"era_invalidate", "era_invalidate.completion"})])
