@@ -5,10 +5,26 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from helpers.tools import FINAL_TOOLS
+
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("file, pattern", [
+    ("include/dmera.h", r'#define DMERA_VERSION "(.*)"'),
+    ("dm-era-tools.spec", r"^Version: *(.*)$"),
+    ("dm-era-tools.spec", r"dm-era-tools-([\d.]*)\.tar"),
+    ("debian/changelog", r"\Adm-era-tools \((.*)\)"),
+    ("CHANGES", r"\A(\S*)")])
+def test_the_version_is_the_same_everywhere(run, file, pattern):
+    text = (TOP / file).read_text("ascii")
+    assert re.search(pattern, text, re.M)[1] == \
+        run("era_check", "-V").out.decode().strip()
 
 
 @pytest.fixture
