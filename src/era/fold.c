@@ -52,8 +52,9 @@ static void raise_range(struct folding *f, uint64_t begin, uint64_t end,
 
 static uint32_t redated(const struct era_layer *layer, uint32_t era)
 {
-	return layer->redate_to && era >= layer->redate_from ? layer->redate_to
-							     : era;
+	return era >= layer->redate_from && era < layer->redate_to
+		       ? layer->redate_to
+		       : era;
 }
 
 /* What the layer's map speaks of within the window. */

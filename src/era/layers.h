@@ -28,8 +28,8 @@ struct era_layer {
 	/* what a lost value of the map dates to, and as which class */
 	uint32_t lost_era;
 	enum era_class lost_class;
-	/* dates from this one on count as redate_to, where that is not 0:
-	 * they were given after a fork and are later than they say */
+	/* dates from this one on count as redate_to at least: they were given
+	 * after a fork and can be later than they say */
 	uint32_t redate_from;
 	uint32_t redate_to;
 	/* what the layer speaks of, cut to the device; used with and without

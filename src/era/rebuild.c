@@ -383,24 +383,6 @@ static int weigh_state(const struct rebuilding *rb, struct era_superblock *sb,
 	return r;
 }
 
-static int add_open(struct era_rebuilt *rebuilt,
-		    const struct era_superblock *sb)
-{
-	size_t nr = rebuilt->nr_open;
-	struct orphan_writeset *open =
-		realloc(rebuilt->open, (nr + 1) * sizeof(*open));
-
-	if (!open)
-		return -ENOMEM;
-	rebuilt->open = open;
-	open[rebuilt->nr_open++] = (struct orphan_writeset){
-		.era = sb->geometry.current_era,
-		.nr_bits = sb->writeset_nr_bits,
-		.root = sb->writeset_root,
-	};
-	return 0;
-}
-
 /* Loads and dates every state; those that do not hold up are dropped. */
 static int prove_states(struct rebuilding *rb, struct era_proven **proven,
 			size_t *nr)
@@ -456,27 +438,18 @@ static bool is_later(const struct era_proven *a, const struct era_proven *b)
 	return !a->sb.writeset_root && b->sb.writeset_root;
 }
 
-/* Picks the last of the proven states; the others' open writesets are kept. */
-static int pick_last(struct era_rebuilt *rebuilt,
-		     const struct era_proven *states, size_t nr)
+static void pick_last(struct era_rebuilt *rebuilt)
 {
 	const struct era_proven *best = NULL;
-	int r = 0;
 
-	for (size_t i = 0; i < nr && !r; i++) {
-		const struct era_proven *p = &states[i];
-
-		if (p->sb.writeset_root)
-			r = add_open(rebuilt, &p->sb);
-		if (!best || is_later(p, best))
-			best = p;
-	}
+	for (size_t i = 0; i < rebuilt->nr_states; i++)
+		if (!best || is_later(&rebuilt->states[i], best))
+			best = &rebuilt->states[i];
 	rebuilt->proven = best;
 	if (best) {
 		rebuilt->sb = best->sb;
 		rebuilt->era_inferred = best->digested;
 	}
-	return r;
 }
 
 /* Geometry from a superblock copy that a metadata snapshot has left. */
@@ -550,8 +523,6 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 			   const struct era_orphans *orphans,
 			   const struct era_geometry *geometry)
 {
-	struct era_proven *states = NULL;
-	size_t nr = 0;
 	int r;
 
 	*rebuilt = (struct era_rebuilt){ .proven = false };
@@ -561,21 +532,19 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 	rebuilt->sb.location = ERA_SUPERBLOCK_LOCATION;
 	rebuilt->alone = is_alone(scan);
 	if (!r && rebuilt->alone)
-		r = era_find_proven(scan, &rebuilt->sb.geometry, &states, &nr,
+		r = era_find_proven(scan, &rebuilt->sb.geometry,
+				    &rebuilt->states, &rebuilt->nr_states,
 				    &rebuilt->nr_proven);
-	if (!r)
-		r = pick_last(rebuilt, states, nr);
-	if (!r)
-		apply_geometry(rebuilt, orphans, geometry);
-	free(states);
-	return r;
+	if (r)
+		return r;
+	pick_last(rebuilt);
+	apply_geometry(rebuilt, orphans, geometry);
+	return 0;
 }
 
 void era_rebuilt_release(struct era_rebuilt *rebuilt)
 {
-	for (size_t i = 0; i < rebuilt->nr_open; i++)
-		array_map_release(&rebuilt->open[i].words);
-	free(rebuilt->open);
-	rebuilt->open = NULL;
-	rebuilt->nr_open = 0;
+	free(rebuilt->states);
+	rebuilt->states = NULL;
+	rebuilt->nr_states = 0;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "era/beyond.h"
 #include "era/fold.h"
 #include "era/reader.h"
 #include "era/salvage_parts.h"
@@ -50,6 +51,30 @@ int era_salvage_newest_era(const struct era_salvage *s, uint32_t *newest)
 			greatest = s->md.writesets[i].era;
 	r = era_fold(&fold);
 	*newest = greatest < UINT32_MAX ? greatest + 1 : greatest;
+	return r;
+}
+
+int era_salvage_compare_nameless(struct era_salvage *s,
+				 const struct era_metadata *second, bool *found)
+{
+	struct era_layer layer = { .class = ERA_ORPHAN, .era = 1 };
+	struct era_layers layers = { NULL, 0 };
+	struct era_beyond beyond = { .lowest = 0 };
+	int r = era_layers_add_metadata(&layers, &s->md, ERA_REACHABLE,
+					ERA_REACHABLE);
+
+	if (!r && second)
+		r = era_layers_add_metadata(&layers, second, ERA_REACHABLE,
+					    ERA_REACHABLE);
+	for (size_t i = 0; i < s->orphans.nr_word_versions && !r; i++) {
+		layer.map = &s->orphans.word_versions[i];
+		r = era_layers_add(&layers, &layer);
+	}
+	if (!r)
+		r = era_beyond(&beyond, s->device, s->md.sb.geometry.nr_blocks,
+			       &layers);
+	era_layers_release(&layers);
+	*found = beyond.lowest;
 	return r;
 }
 

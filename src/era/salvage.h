@@ -39,7 +39,8 @@ struct era_salvage {
 	bool rebuilt_superblock;
 	struct era_rebuilt rebuilt;
 	uint64_t nr_faults;   /* tree nodes and array blocks lost */
-	uint64_t nr_foreign;  /* those among them that were used again */
+	uint64_t nr_damaged;  /* places among them where nothing sound stands */
+	uint64_t nr_foreign;  /* and where something else does: used again */
 	uint64_t nr_attached; /* blocks that the space map still knew of */
 	uint32_t greatest_digested; /* era in the reachable era array */
 	/* reachable blocks that were corrected: the trees', and whether the

@@ -20,7 +20,7 @@
  */
 static bool is_reuse_alone(const struct era_salvage *s)
 {
-	return s->nr_faults == s->nr_foreign;
+	return !s->nr_damaged;
 }
 
 /*
@@ -68,6 +68,9 @@ static int load_other(struct era_salvage *s, const struct era_superblock *sb,
 		r = era_metadata_load(&s->second, &walk, sb, false);
 	if (!r && !walk.nr_faults) {
 		r = era_newer_compare(&left, &s->md, &s->second, &s->orphans);
+		if (!r && !left.found)
+			r = era_salvage_compare_nameless(s, &s->second,
+							 &left.found);
 		*whole = !r && !left.found;
 	}
 	walk_release(&walk);
@@ -155,34 +158,41 @@ static int lowest_own_era(struct era_salvage *s, uint32_t *era)
 
 /*
  * A forked history: what is reachable and later than the fork was written by
- * the newer instance, after everything that the orphans know of. The first
- * nr_reachable layers are the reachable ones.
+ * the newer instance, after everything that the other one knows of. An era up
+ * to the other's last can have been saved by a backup from either, so what the
+ * newer one marked in these counts as of the last of them; later ones are its
+ * own. The first nr_reachable layers are the reachable ones.
  */
-static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t newest)
+static int redate(struct era_salvage *s, size_t nr_reachable)
 {
+	uint32_t last = s->second.sb.geometry.current_era, from, own;
 	bool shared = false;
-	uint32_t from, own;
 	int r = is_fork_era_shared(s, &shared);
 
 	if (!r)
 		r = lowest_own_era(s, &own);
 	if (r)
 		return r;
+	if (last < s->newer.greatest_era)
+		last = s->newer.greatest_era;
 	from = s->newer.fork_era + shared;
 	if (own && own < from)
 		from = own;
 	for (size_t i = 0; i < nr_reachable; i++) {
 		s->layers.layers[i].redate_from = from;
-		s->layers.layers[i].redate_to = newest;
+		s->layers.layers[i].redate_to = last;
 	}
-	era_report(
-		s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
-		"a table was loaded too early; what the other one recorded is "
-		"whole: it reaches era %" PRIu32 " and dates %" PRIu64
-		" blocks later; what the early one recorded, from era %" PRIu32
-		" on, counts as written in era %" PRIu32,
-		s->second.sb.geometry.current_era, s->newer.nr_data_blocks,
-		from, newest);
+	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+		   "a table was loaded too early; what the other one recorded "
+		   "is whole: it reaches era %" PRIu32 " and dates %" PRIu64
+		   " blocks later",
+		   last, s->newer.nr_data_blocks);
+	if (from < last)
+		era_report(s->report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "either table gave out the eras up to %" PRIu32
+			   ": what the early one recorded from era %" PRIu32
+			   " on counts as written in era %" PRIu32 " or later",
+			   last, from, last);
 	return 0;
 }
 
@@ -226,5 +236,5 @@ int era_salvage_plan_fork(struct era_salvage *s)
 	if (r)
 		return r;
 	s->geometry.current_era = newest;
-	return whole ? redate(s, nr_reachable, newest) : assume_all(s, newest);
+	return whole ? redate(s, nr_reachable) : assume_all(s, newest);
 }

@@ -73,36 +73,38 @@ static bool is_from_later(struct era_salvage *s, const struct array_map *map,
 	return greatest > s->md.sb.geometry.current_era;
 }
 
-/*
- * Those of the window's blocks that have been used again: they are lost
- * though their checksum is right, or later than the superblock.
- */
-static uint64_t count_foreign(struct era_salvage *s,
-			      const struct array_map *map,
-			      const struct array_window *window)
-{
-	uint64_t nr = 0;
+/* What reading arrays through has shown of their blocks. */
+struct survey {
+	uint64_t nr_lost; /* cannot be read, or no node leads there */
+	uint64_t
+		nr_damaged; /* a node leads there, but nothing sound is there */
+	/* something else stands there, or it is later than the superblock:
+	 * they have been used again */
+	uint64_t nr_foreign;
+};
 
+static void survey_window(struct era_salvage *s, const struct array_map *map,
+			  const struct array_window *window,
+			  struct survey *survey)
+{
 	for (uint32_t i = 0; i < window->nr; i++)
-		nr += is_from_later(s, map, window->first + i,
-				    window->values[i]);
+		survey->nr_foreign += is_from_later(s, map, window->first + i,
+						    window->values[i]);
 	for (size_t i = array_map_find(map, window->first);
 	     i < map->nr_slots &&
 	     map->slots[i].index - window->first < window->nr;
-	     i++)
-		nr += !window->values[map->slots[i].index - window->first] &&
-		      era_scan_role(&s->scan, map->slots[i].block) >
-			      ROLE_UNKNOWN;
-	return nr;
+	     i++) {
+		if (window->values[map->slots[i].index - window->first])
+			continue;
+		if (era_scan_role(&s->scan, map->slots[i].block) > ROLE_UNKNOWN)
+			survey->nr_foreign++;
+		else
+			survey->nr_damaged++;
+	}
 }
 
-/*
- * Reads every array block of a map; counts those that are lost, and those of
- * them that hold something else by now (nr_foreign may be NULL).
- */
 static int read_through(struct era_salvage *s, const struct array_map *map,
-			struct era_report *report, uint64_t *nr_lost,
-			uint64_t *nr_foreign)
+			struct era_report *report, struct survey *survey)
 {
 	uint32_t nr_blocks = array_map_nr_blocks(map);
 	struct array_window window;
@@ -111,9 +113,9 @@ static int read_through(struct era_salvage *s, const struct array_map *map,
 	for (uint32_t first = 0; first < nr_blocks && !r;
 	     first += WINDOW_BLOCKS) {
 		r = array_window_read(&window, s->device, map, first,
-				      WINDOW_BLOCKS, report, nr_lost);
-		if (!r && nr_foreign)
-			*nr_foreign += count_foreign(s, map, &window);
+				      WINDOW_BLOCKS, report, &survey->nr_lost);
+		if (!r)
+			survey_window(s, map, &window, survey);
 	}
 	array_window_release(&window);
 	return r;
@@ -122,20 +124,21 @@ static int read_through(struct era_salvage *s, const struct array_map *map,
 int era_salvage_count_lost(struct era_salvage *s, const struct array_map *map,
 			   uint64_t *nr_lost)
 {
-	*nr_lost = 0;
-	return read_through(s, map, NULL, nr_lost, NULL);
+	struct survey survey = { .nr_lost = 0 };
+	int r = read_through(s, map, NULL, &survey);
+
+	*nr_lost = survey.nr_lost;
+	return r;
 }
 
 static int read_all_through(struct era_salvage *s,
 			    const struct era_metadata *md,
-			    struct era_report *report, uint64_t *nr_lost,
-			    uint64_t *nr_foreign)
+			    struct era_report *report, struct survey *survey)
 {
-	int r = read_through(s, &md->eras, report, nr_lost, nr_foreign);
+	int r = read_through(s, &md->eras, report, survey);
 
 	for (size_t i = 0; i < md->nr_writesets && !r; i++)
-		r = read_through(s, &md->writesets[i].words, report, nr_lost,
-				 nr_foreign);
+		r = read_through(s, &md->writesets[i].words, report, survey);
 	return r;
 }
 
@@ -169,15 +172,15 @@ static void report_corrected(const struct era_salvage *s)
 static int load_live(struct era_salvage *s, struct walk *walk,
 		     const struct era_superblock *sb)
 {
-	uint64_t nr_lost = 0, nr_foreign = 0;
+	struct survey survey = { .nr_lost = 0 };
 	int r = era_metadata_load(&s->md, walk, sb, false);
 
 	if (!r)
-		r = read_all_through(s, &s->md, walk->report, &nr_lost,
-				     &nr_foreign);
-	s->nr_faults = walk->nr_faults + nr_lost;
+		r = read_all_through(s, &s->md, walk->report, &survey);
+	s->nr_faults = walk->nr_faults + survey.nr_lost;
+	s->nr_damaged = walk->nr_faults - walk->nr_foreign + survey.nr_damaged;
+	s->nr_foreign = walk->nr_foreign + survey.nr_foreign;
 	s->nr_corrected = nr_corrected(s, walk);
-	s->nr_foreign = walk->nr_foreign + nr_foreign;
 	block_set_merge(&s->reachable, &walk->seen);
 	block_set_add(&s->reachable, ERA_SUPERBLOCK_LOCATION);
 	return r;
@@ -190,7 +193,7 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	struct era_where at = { &where, "metadata snapshot superblock",
 				s->md.sb.metadata_snap };
 	struct era_superblock copy;
-	uint64_t nr_lost = 0;
+	struct survey survey = { .nr_lost = 0 };
 	bool counted = true;
 	int r;
 
@@ -208,10 +211,9 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	}
 	r = era_metadata_load(&s->snapshot, walk, &copy, true);
 	if (!r)
-		r = read_all_through(s, &s->snapshot, walk->report, &nr_lost,
-				     NULL);
+		r = read_all_through(s, &s->snapshot, walk->report, &survey);
 	block_set_merge(&s->reachable, &walk->seen);
-	s->has_snapshot = !walk->nr_faults && !nr_lost;
+	s->has_snapshot = !walk->nr_faults && !survey.nr_lost;
 	s->lost_snapshot = !s->has_snapshot;
 	s->snapshot_corrected = nr_corrected(s, walk);
 	return r;

@@ -135,39 +135,6 @@ int era_salvage_rebuild(struct era_salvage *s, struct era_superblock *sb)
 	return r;
 }
 
-/*
- * The writesets that were open in the other proven states. In an unforked
- * history the last state has all that they mark, so this changes nothing.
- */
-static int add_open_orphans(struct era_salvage *s, struct era_layers *layers)
-{
-	struct walk walk;
-	int r = walk_init(&walk, s->device, NULL, NULL);
-
-	for (size_t i = 0; i < s->rebuilt.nr_open && !r; i++) {
-		struct orphan_writeset *open = &s->rebuilt.open[i];
-		struct era_where where = { NULL, "bitset", open->root };
-		struct era_layer layer = { .class = ERA_ORPHAN,
-					   .era = open->era,
-					   .map = &open->words,
-					   .data = { 0, open->nr_bits } };
-
-		array_map_release(&open->words);
-		open->words = (struct array_map){
-			.value_size = 8,
-			.nr_values = era_nr_words(open->nr_bits),
-			.root = open->root,
-			.name = "open writeset",
-		};
-		walk_next_pass(&walk);
-		r = array_map_load(&open->words, &walk, &where);
-		if (!r)
-			r = era_layers_add(layers, &layer);
-	}
-	walk_release(&walk);
-	return r;
-}
-
 /* Without a superblock: what the last state may lack. */
 static int add_unproven(struct era_salvage *s)
 {
@@ -176,7 +143,7 @@ static int add_unproven(struct era_salvage *s)
 	int r;
 
 	if (s->rebuilt.proven && !s->newer.found)
-		return add_open_orphans(s, &s->layers);
+		return 0;
 	/*
 	 * What is damaged besides may have been evidence of any block; and
 	 * where nothing is, but no state is proven either, the history is not
@@ -196,32 +163,6 @@ static int add_unproven(struct era_salvage *s)
 	layer.class = ERA_ASSUMPTION;
 	layer.era = s->geometry.current_era;
 	return r ? r : era_layers_add(&s->layers, &layer);
-}
-
-/*
- * A state that a space map proves is not the last where bitsets without a name
- * mark blocks that it has never heard of.
- */
-static int compare_nameless(struct era_salvage *s)
-{
-	struct era_layer layer = { .class = ERA_ORPHAN, .era = 1 };
-	struct era_layers layers = { NULL, 0 };
-	struct era_beyond beyond = { .lowest = 0 };
-	int r = era_layers_add_metadata(&layers, &s->md, ERA_REACHABLE,
-					ERA_REACHABLE);
-
-	for (size_t i = 0; i < s->orphans.nr_word_versions && !r; i++) {
-		layer.map = &s->orphans.word_versions[i];
-		r = era_layers_add(&layers, &layer);
-	}
-	if (!r)
-		r = add_open_orphans(s, &layers);
-	if (!r)
-		r = era_beyond(&beyond, s->device, s->md.sb.geometry.nr_blocks,
-			       &layers);
-	era_layers_release(&layers);
-	s->newer.found = s->newer.found || beyond.lowest;
-	return r;
 }
 
 /* Whether leaves file one of the map's blocks elsewhere: it was used again. */
@@ -244,13 +185,46 @@ static bool is_any_disputed(const struct era_salvage *s)
 	return disputed;
 }
 
+static int compare_state(struct era_salvage *s, const struct era_superblock *sb)
+{
+	struct era_beyond beyond = { .lowest = 0 };
+	struct era_metadata md = { .nr_writesets = 0 };
+	struct walk walk;
+	int r = walk_init(&walk, s->device, NULL, NULL);
+
+	if (!r)
+		r = era_metadata_load(&md, &walk, sb, false);
+	if (!r)
+		r = era_metadata_beyond(&beyond, &s->md, &md);
+	s->newer.found = s->newer.found || beyond.lowest;
+	era_metadata_release(&md);
+	walk_release(&walk);
+	return r;
+}
+
+/* In an unforked history the last state has all that the other ones mark. */
+static int compare_states(struct era_salvage *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->rebuilt.nr_states && !r && !s->newer.found;
+	     i++)
+		r = compare_state(s, &s->rebuilt.states[i].sb);
+	return r;
+}
+
 int era_salvage_doubt_rebuilt(struct era_salvage *s)
 {
 	int r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
 
 	if (is_any_disputed(s))
 		s->newer.found = true;
-	return r || s->newer.found ? r : compare_nameless(s);
+	/* nor is a state the last if bitsets without a name know more */
+	if (!r && !s->newer.found)
+		r = era_salvage_compare_nameless(s, NULL, &s->newer.found);
+	if (!r && !s->newer.found)
+		r = compare_states(s);
+	return r;
 }
 
 /* What nothing leads to counts as well. */

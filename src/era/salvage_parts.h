@@ -51,6 +51,13 @@ int era_salvage_plan_holes(struct era_salvage *s);
 
 /* Without roots everything is an orphan, and nothing reachable is lost. */
 bool era_salvage_has_roots(const struct era_salvage *s);
+/*
+ * Whether bitsets that nothing names mark data blocks of which neither the
+ * reachable state nor second (or NULL) has ever heard.
+ */
+int era_salvage_compare_nameless(struct era_salvage *s,
+				 const struct era_metadata *second,
+				 bool *found);
 /* Appends what the second state says to the result's layers, as orphans. */
 int era_salvage_add_second(struct era_salvage *s);
 /*

@@ -46,6 +46,13 @@ int era_witness_attach(const struct era_witness *witness,
 		       const struct era_orphans *orphans, uint32_t oldest,
 		       struct block_set *reached, uint64_t *nr_attached);
 
+/* A committed state that a space map proves, as a superblock of its own. */
+struct era_proven {
+	struct era_superblock sb;
+	bool digested; /* its writeset tree is empty */
+	uint64_t sum;  /* of all dates: along one history it only grows */
+};
+
 /* What is known of a device without its superblock. */
 struct era_rebuilt {
 	struct era_superblock sb;
@@ -55,16 +62,8 @@ struct era_rebuilt {
 	uint64_t nr_proven; /* committed states that are proven */
 	bool have_copy;	    /* a superblock copy gave the geometry */
 	uint64_t copy;	    /* block of that copy */
-	/* roots of writesets that were open in other proven states */
-	struct orphan_writeset *open;
-	size_t nr_open;
-};
-
-/* A committed state that a space map proves, as a superblock of its own. */
-struct era_proven {
-	struct era_superblock sb;
-	bool digested; /* its writeset tree is empty */
-	uint64_t sum; /* of all dates: along one history it only grows */
+	struct era_proven *states; /* all of them, this one included */
+	size_t nr_states;
 };
 
 /*

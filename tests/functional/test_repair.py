@@ -353,7 +353,9 @@ def test_says_what_a_table_loaded_too_early_has_lost(run, image, name, era,
     result = run("era_repair", "-i", image(name), "--dry-run")
     assert "a table was loaded too early" in result.err
     assert f"dates {nr_blocks} blocks later" in result.err
-    assert f"counts as written in era {era}" in result.err
+    # an era number that both of them gave out
+    assert ("counts as written in era 4 or later" in result.err) is \
+        (name == "stale_live")
     assert f"current era: {era}\n" in result.out.decode()
     report = report_of(run, "-i", image(name))
     assert sum(count["data_blocks"] for count in
