@@ -81,7 +81,7 @@ static bool flip_one(uint8_t *data, enum block_kind kind)
 static bool clear_run(uint8_t *data, enum block_kind kind)
 {
 	static const uint8_t zeroes[ERA_BLOCK_SIZE];
-	struct place sums[NR_UNITS], key;
+	struct place sums[NR_UNITS], key = { 0 };
 	uint32_t syndrome = block_syndrome(data, kind), crc = 0;
 
 	for (uint32_t i = 1; i <= NR_UNITS; i++) { /* past the checksum */

@@ -223,7 +223,7 @@ static int try_index(void *arg, uint64_t block, const uint8_t *data)
 	(void)data;
 	if (r)
 		return r == -ENOMEM ? r : 0;
-	for (uint64_t i = 0; i < witness.nr_blocks && witness.counts; i++)
+	for (uint64_t i = 0; i < witness.nr_blocks; i++)
 		state.nr_allocated += !!witness.counts[i];
 	if (explain(rb, &witness, &state))
 		r = add_state(rb, &state);
@@ -362,7 +362,7 @@ static int weigh_state(const struct rebuilding *rb, struct era_superblock *sb,
 		       uint64_t *sum, bool *digested)
 {
 	struct era_metadata md = { .nr_writesets = 0 };
-	struct total total;
+	struct total total = { 0, 0 };
 	struct walk walk;
 	int r = date_state(rb, sb, &total, digested);
 

@@ -68,6 +68,7 @@ static int detect_gzip(struct input *in)
 		r = fill(in);
 	if (r)
 		return r;
+	/* NOLINTNEXTLINE(*UndefinedBinaryOperatorResult): fill() reads them */
 	in->gzip = in->end >= 2 && in->buf[0] == 0x1f && in->buf[1] == 0x8b;
 	in->in_member = in->gzip;
 	if (in->gzip && inflateInit2(&in->stream, WINDOW_BITS_GZIP) != Z_OK) {

@@ -101,8 +101,9 @@ static char bin_letter(const struct map *map, unsigned int bin)
 {
 	if (bin == MAP_NEVER)
 		return '.';
-	return map->bins[bin].before ? '-'
-				     : (char)('a' + map->nr_bins - 1 - bin);
+	if (map->bins[bin].before)
+		return '-';
+	return (char)('a' + map->nr_bins - 1 - bin);
 }
 
 static char cell_letter(const struct map *map, uint32_t cell)

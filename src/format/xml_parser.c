@@ -575,6 +575,7 @@ static int open_elements(struct parser *parser, uint64_t line)
 	parser->skip_starts = prefixes[place].nr_starts;
 	parser->skip_ends = prefixes[place].nr_ends;
 	parser->open = prefixes[place].open;
+	/* NOLINTNEXTLINE(*NonNullParamChecker): the lexer has begun */
 	parse(parser, text + 4, strlen(text + 4), false);
 	return 0;
 }

@@ -136,6 +136,7 @@ static int emit_node(struct btree_build *build, unsigned int depth, uint32_t nr)
 {
 	struct btree_build_level *level = &build->levels[depth];
 	uint32_t value_size = level_value_size(build, depth);
+	/* NOLINTNEXTLINE(*uninitialized.Assign): nr is at least 1 here */
 	uint64_t key = level->keys[0], block;
 	uint8_t value[8];
 	int r;
