@@ -213,7 +213,7 @@ def test_repair_loses_no_write(run, image, name):
         assert expand(truth) <= dump_since(parsed, era)
 
 
-@pytest.mark.parametrize("name", ["rot_crash_k61_era-array-leaf",
+@pytest.mark.parametrize("name", ["rot_clean_snap_era-array-leaf",
                                   "rot_crash_k61_bitset-leaf",
                                   "rot_crash_k61_writeset-tree-node"])
 def test_repair_says_what_it_assumed(run, image, name):
