@@ -136,12 +136,29 @@ static void put_label(struct svg *svg, uint32_t y, uint64_t bytes)
 	    CELLS_X - 8, y + 4, human_size(size, bytes), CELLS_X - 6, y);
 }
 
-static void put_axis(struct svg *svg)
+/*
+ * Rows from label to label: as close as there is room for, or wider where that
+ * makes all labels exact, for 1.25G would be written as 1.3G.
+ */
+static uint32_t label_step(const struct svg *svg)
 {
-	uint32_t step = 1, y = CELLS_Y, end;
+	uint64_t unit = 1, end = row_bytes(svg, svg->nr_rows);
+	uint32_t step = 1;
 
+	while (end / unit >= 1024)
+		unit *= 1024;
 	while (step * svg->cell_size < LABEL_HEIGHT)
 		step *= 2;
+	for (uint32_t exact = step; exact < svg->nr_rows; exact *= 2)
+		if (row_bytes(svg, exact) * 2 % unit == 0)
+			return exact;
+	return step;
+}
+
+static void put_axis(struct svg *svg)
+{
+	uint32_t step = label_step(svg), y = CELLS_Y, end;
+
 	end = y + svg->nr_rows * svg->cell_size;
 	for (uint32_t row = 0; row < svg->nr_rows; row += step) {
 		y = CELLS_Y + row * svg->cell_size;

@@ -243,6 +243,17 @@ def test_svg_is_bounded(run, image):
     assert len(text) < 2 << 20
 
 
+def test_labels_of_the_axis_are_exact(run, image):
+    path = image("big", build([1] * 60000, current_era=1, nr_blocks=128))
+    root = picture(draw(run, path, "--format=svg"))
+    labels = [text.text for text in root.iterfind(f"{SVG}text")
+              if text.get("text-anchor") == "end"]
+    # every 256M there would be room for a label
+    assert labels[:8] == ["0B", "512M", "1G", "1.5G", "2G", "2.5G", "3G",
+                          "3.5G"]
+    assert labels[8] == "3.7G"  # the end, where it is
+
+
 def test_a_device_without_blocks(run, image):
     path = image("empty", build([], current_era=1))
     assert "0B in 0 blocks" in draw(run, path)
