@@ -323,21 +323,29 @@ bool era_correct_block(uint8_t *data, uint64_t block, uint64_t nr_blocks)
 	struct damaged d = { .data = data,
 			     .block = block,
 			     .nr_blocks = nr_blocks };
+	bool magic = era_superblock_has_magic(data);
 	bool placed = get_le64(data + 8) == block;
 	bool good;
 
 	if (era_superblock_is_unfinished(data))
 		return false;
-	good = correct_array(&d) || correct_node(&d);
-	if (!good && (placed || era_superblock_has_magic(data)))
-		good = correct_superblock(&d);
-	if (!good && placed)
-		good = correct_index(&d) || correct_bitmap(&d);
-	if (!good && (placed || get_le64(data + 16) == block))
-		good = correct_bit(&d);
+	good = correct_array(&d) || correct_node(&d) ||
+	       (magic && correct_superblock(&d)) ||
+	       (placed && (correct_index(&d) || correct_bitmap(&d))) ||
+	       correct_bit(&d);
 	if (good)
 		memcpy(data, d.form, ERA_BLOCK_SIZE);
 	return good;
+}
+
+/* Whether a block that is not sound may have been one of ours. */
+static bool looks_like_metadata(const uint8_t *data, uint64_t block)
+{
+	return get_le64(data + 8) == block || get_le64(data + 16) == block ||
+	       get_le32(data + NODE_VALUE_SIZE) == 8 ||
+	       get_le32(data + ARRAY_VALUE_SIZE) == 8 ||
+	       get_le32(data + ARRAY_VALUE_SIZE) == 4 ||
+	       era_superblock_has_magic(data);
 }
 
 static int add(struct era_substitutes *corrected, uint64_t block,
@@ -363,14 +371,18 @@ static int add(struct era_substitutes *corrected, uint64_t block,
 int era_correct(struct era_substitutes *corrected, struct era_scan *scan)
 {
 	uint8_t data[ERA_BLOCK_SIZE];
+	uint32_t nr_tried = 0;
 	int r = 0;
 
 	*corrected = (struct era_substitutes){ .nr = 0 };
 	for (uint64_t block = 0; block < scan->nr_blocks && !r; block++) {
 		if (era_scan_role(scan, block) != ROLE_UNKNOWN ||
-		    corrected->nr == ERA_MAX_CORRECTED ||
 		    era_device_read(scan->device, block, 1, data) ||
-		    !era_correct_block(data, block, scan->nr_blocks))
+		    !looks_like_metadata(data, block))
+			continue;
+		if (nr_tried++ == ERA_CORRECT_MAX)
+			break;
+		if (!era_correct_block(data, block, scan->nr_blocks))
 			continue;
 		r = add(corrected, block, data);
 		era_scan_tell(scan, block, era_role_of(data, block));

@@ -22,18 +22,18 @@
  */
 bool era_correct_block(uint8_t *data, uint64_t block, uint64_t nr_blocks);
 
+/* Where more blocks than this are damaged, it is not rot. */
+#define ERA_CORRECT_MAX 1024
+
 /*
- * Tries every block of the scan whose role is unknown; from then on the device
- * reads those that could be corrected so, and the scan knows their roles.
- * At most ERA_MAX_CORRECTED, in ascending order: more than that is not rot.
- * Returns 0 or -ENOMEM.
+ * Tries the blocks of the scan that look like metadata and are not sound, the
+ * first ERA_CORRECT_MAX of them; from then on the device reads those that could
+ * be corrected so, and the scan knows their roles. Returns 0 or -ENOMEM.
  */
 int era_correct(struct era_substitutes *corrected, struct era_scan *scan);
 
 /* The device reads what stands there again. */
 void era_correct_release(struct era_substitutes *corrected,
 			 struct era_device *device);
-
-#define ERA_MAX_CORRECTED 1024
 
 #endif
