@@ -2,7 +2,8 @@
 """Fixtures of the kernel suite, and its options.
 
     python3 -m pytest tests/kernel -m ci --kernels bookworm,sid
-    python3 -m pytest tests/kernel --matrix doc/kernels.md
+    python3 -m pytest tests/kernel --record FILE --go-on
+    python3 -m pytest tests/kernel --record FILE --matrix doc/kernels.md
 """
 
 import gzip
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import CannotRun, kernels, matrix
+from harness.booted import Booted
 from harness.machine import Machine
 from harness.tools import Tools
 
@@ -24,21 +26,39 @@ def pytest_addoption(parser):
     group.addoption("--kernels", default=",".join(kernels.RELEASES),
                     help="Debian releases whose kernels to boot "
                          "(default: %(default)s)")
-    group.addoption("--matrix", metavar="FILE",
-                    help="write what was seen, kernel by scenario, to FILE")
-    group.addoption("--parts", metavar="FILE",
-                    help="keep in FILE what runs of parts of the suite saw, "
-                         "for the matrix to hold all of it")
+    group.addoption("--record", metavar="FILE", type=Path,
+                    help="add to FILE what each scenario saw")
+    group.addoption("--go-on", action="store_true",
+                    help="leave out what has passed according to the record")
+    group.addoption("--matrix", metavar="FILE", type=Path,
+                    help="run nothing, write what the record holds, kernel "
+                         "by scenario, to FILE")
     group.addoption("--save-images", metavar="DIR",
                     help="save the metadata that kernels leave behind, "
                          "with its truth, as test data")
 
 
 def pytest_configure(config):
-    config.kernel_matrix = matrix.Matrix()
-    parts = config.getoption("--parts")
-    if parts and Path(parts).exists():
-        config.kernel_matrix.load(Path(parts))
+    file = config.getoption("--record")
+    config.kernel_record = matrix.Record(file) if file else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    file = config.getoption("--record")
+    booting = [item for item in items if matrix.release_of(item)]
+    if page := config.getoption("--matrix"):
+        rows = dict.fromkeys(matrix.row_of(item) for item in booting)
+        page.write_text(matrix.render(file, rows), encoding="utf-8")
+        left_out = list(items)
+    elif config.getoption("--go-on"):
+        over = matrix.passed(file)
+        left_out = [item for item in booting if
+                    (*matrix.row_of(item), matrix.release_of(item)) in over]
+    else:
+        return
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_generate_tests(metafunc):
@@ -55,8 +75,13 @@ def kernel(request):
         fetched = kernels.fetch(request.param)
     except CannotRun as reason:
         pytest.skip(f"cannot boot {request.param}'s kernel: {reason}")
-    request.config.kernel_matrix.add_kernel(fetched)
     return fetched
+
+
+@pytest.fixture(scope="session")
+def booted(kernel, tmp_path_factory):
+    """The kernel, booted and saved."""
+    return Booted(kernel, tmp_path_factory.mktemp(kernel.release))
 
 
 @pytest.fixture(scope="session")
@@ -68,14 +93,14 @@ def tools():
 
 
 @pytest.fixture
-def boot(kernel, tmp_path):
+def boot(booted, tmp_path):
     """Makes machines that boot the kernel: boot(block_size=8, ...)."""
     machines = []
 
     def make(**options):
         directory = tmp_path / f"machine-{len(machines)}"
         directory.mkdir()
-        machines.append(Machine(kernel, directory, **options))
+        machines.append(Machine(booted, directory, **options))
         return machines[-1]
 
     yield make
@@ -84,10 +109,11 @@ def boot(kernel, tmp_path):
 
 
 @pytest.fixture
-def seen(request, kernel):
+def seen(request):
     """Notes what a scenario saw, for the matrix."""
     def note(what):
-        request.config.kernel_matrix.note(request.node, kernel, what)
+        if record := request.config.kernel_record:
+            record.note(request.node, what)
     return note
 
 
@@ -113,13 +139,14 @@ def save_image(request, kernel):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    outcome = yield
-    item.config.kernel_matrix.add_report(item, outcome.get_result())
-
-
-def pytest_sessionfinish(session):
-    config = session.config
-    if file := config.getoption("--parts"):
-        config.kernel_matrix.save(Path(file))
-    if file := config.getoption("--matrix"):
-        Path(file).write_text(config.kernel_matrix.render())
+    """Records a scenario once it is over, or has come to nothing."""
+    report = (yield).get_result()
+    record = item.config.kernel_record
+    if not record or not matrix.release_of(item):
+        return
+    if report.when == "call" or not report.passed:
+        kernel = item.funcargs.get("kernel")
+        outcome = {"passed": "ok", "failed": "FAILED"}.get(report.outcome,
+                                                           report.outcome)
+        if kernel:
+            record.add(item, kernel.version, outcome)

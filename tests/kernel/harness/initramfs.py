@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The root file system a guest boots into, as an uncompressed cpio archive.
 
-busybox, dmsetup, lvm, the kernel's modules, and guest/.  The kernel unpacks
-archives that follow one another, so the script of a boot is an archive of
-its own behind the common one.
+busybox, dmsetup, lvm, the kernel's modules, and guest/.
 """
 
 import os
@@ -54,9 +52,7 @@ class Archive:
 
     def finish(self):
         self._entry("TRAILER!!!", 0, b"")
-        # The next archive must start at a multiple of 4; 512 is custom.
-        data = b"".join(self._parts)
-        return data + bytes(-len(data) % 512)
+        return b"".join(self._parts)
 
 
 def _libraries(program):
@@ -67,7 +63,7 @@ def _libraries(program):
 
 
 def build(kernel):
-    """The archive that all boots of a kernel have in common."""
+    """The archive a kernel boots with."""
     archive = Archive()
     for directory in ("proc", "sys", "dev", "tmp", "run", "etc", "mnt"):
         archive.directory(directory)
@@ -91,11 +87,4 @@ def build(kernel):
         archive.file(f"modules/{module.name}", module.read_bytes(), 0o644)
     archive.file("init", (GUEST / "init").read_bytes())
     archive.file("lib.sh", (GUEST / "lib.sh").read_bytes(), 0o644)
-    return archive.finish()
-
-
-def of_script(script):
-    """The archive that adds the script of one boot."""
-    archive = Archive()
-    archive.file("script", script.encode(), 0o644)
     return archive.finish()

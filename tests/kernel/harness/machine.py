@@ -7,73 +7,52 @@ that outlive it, as disks do: each boot goes on where the last one ended,
 whether that was a shutdown, a forced reboot or a power cut.
 """
 
-import ctypes
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
 
-from . import initramfs
+from . import GuestFailed
+from .booted import NR_DISKS, SECTOR
 from .history import History
-from .packages import find_program
 
 MIB = 1 << 20
-BOOT_ATTEMPTS = 4
-BOOT_SECONDS = 45
-_common_archives = {}
-
-
-class GuestFailed(Exception):
-    """The script in the guest failed, hung, or ended otherwise than told."""
-
-
-def _die_with_parent():
-    """In the child: no QEMU outlives a test run that was killed."""
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _common_archive(kernel):
-    if kernel not in _common_archives:
-        _common_archives[kernel] = initramfs.build(kernel)
-    return _common_archives[kernel]
+ATTEMPTS = 4
+RESUME_SECONDS = 60
 
 
 class Guest:
     """One boot: a running QEMU."""
 
     def __init__(self, machine, script, number, attempt):
-        self.machine = machine
         name = f"boot-{number}" + (f"-attempt-{attempt}" if attempt else "")
         self.console_file = machine.directory / f"{name}.console"
         self.event_file = machine.directory / f"{name}.events"
         self.event_file.touch()
-        initrd = machine.directory / "initrd"
-        initrd.write_bytes(_common_archive(machine.kernel)
-                           + initramfs.of_script(script))
-        command = [
-            find_program("qemu-system-x86_64"),
-            # Not KVM: the suite is to give the same result on any host, and
-            # a nested hypervisor may hang before it fails.
-            "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
-            "-m", "512", "-machine", "q35",
-            "-nodefaults", "-no-user-config", "-nic", "none",
-            "-display", "none", "-no-reboot",
-            "-kernel", str(machine.kernel.vmlinuz), "-initrd", str(initrd),
-            "-append", "console=ttyS0 quiet panic=-1",
-            "-serial", f"file:{self.console_file}",
-            "-serial", f"file:{self.event_file}",
-        ]
-        for disk in machine.disks:
-            # The host's page cache outlives QEMU: what the guest wrote
-            # before a power cut is there afterwards, flushed or not.
-            command += ["-drive",
-                        f"file={disk},if=virtio,format=raw,cache=unsafe"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE,
-                                        preexec_fn=_die_with_parent)
+        self.process = machine.booted.resume(
+            self.console_file, self.event_file,
+            [*machine.all_disks(), self._script_disk(machine, script)])
+
+    @staticmethod
+    def _script_disk(machine, script):
+        disk = machine.directory / "script"
+        data = script.encode()
+        disk.write_bytes(data + b"\n" * (-len(data) % SECTOR))
+        return disk
+
+    def begins(self):
+        """Wakes the guest; True once its script is about to begin."""
+        deadline = time.monotonic() + RESUME_SECONDS
+        while self.running() and time.monotonic() < deadline:
+            if any(line.startswith("booted") for line in self.events()):
+                return True
+            try:
+                self.process.stdin.write(b"\n")
+                self.process.stdin.flush()
+            except BrokenPipeError:
+                return False
+            time.sleep(0.05)
+        return False
 
     def events(self):
         """Complete lines of the log so far."""
@@ -125,9 +104,9 @@ class Machine:
     disks (/dev/vdc and on).
     """
 
-    def __init__(self, kernel, directory, block_size=128, metadata=4 * MIB,
+    def __init__(self, booted, directory, block_size=128, metadata=4 * MIB,
                  origin=32 * MIB, spares=()):
-        self.kernel = kernel
+        self.booted = booted
         self.directory = Path(directory)
         self.block_size = block_size
         self.history = History(block_size)
@@ -142,23 +121,30 @@ class Machine:
                 file.truncate(size)
         self._guest = None
 
-    def start(self, script, kernel=None):
+    def all_disks(self):
+        """Those and as many of no use as the kernel has booted with."""
+        disks = list(self.disks)
+        while len(disks) < NR_DISKS - 1:
+            disks.append(self.directory / f"no-disk-{len(disks)}")
+            disks[-1].write_bytes(bytes(SECTOR))
+        return disks
+
+    def start(self, script):
         """Boots, and returns when the script is about to begin.
 
-        A boot fails now and then before anything of ours ran; then, and only
-        then, it is tried again.
+        A machine fails to go on now and then before anything of ours ran;
+        then, and only then, it is tried again.
         """
-        self.kernel = kernel or self.kernel
         whole = (f"BLOCK_SIZE={self.block_size}\nBOOT={self.boots}\n"
                  f"STAMP={self.history.last_stamp}\n. /lib.sh\n{script}\n")
-        for attempt in range(BOOT_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             guest = self._guest = Guest(self, whole, self.boots, attempt)
-            if guest.wait_for_event("booted", BOOT_SECONDS):
+            if guest.begins():
                 self.boots += 1
                 return guest
             guest.power_cut()
-        raise GuestFailed(f"{self.kernel.version} did not boot in "
-                          f"{BOOT_ATTEMPTS} attempts: "
+        raise GuestFailed(f"{self.booted.kernel.version} did not go on in "
+                          f"{ATTEMPTS} attempts: "
                           f"{guest.process.stderr.read().decode()}\n"
                           f"{guest.tail()}")
 
@@ -166,12 +152,12 @@ class Machine:
         """Takes a boot that is over into the history."""
         self.history.add_boot(guest.events())
 
-    def run(self, script, seconds=300, ends="finished", kernel=None):
+    def run(self, script, seconds=600, ends="finished"):
         """Boots, runs script to its end, and returns the boot.
 
         ends says how the boot must end: "finished" or "reboot".
         """
-        guest = self.start(script, kernel)
+        guest = self.start(script)
         over = guest.wait(seconds)
         guest.power_cut()
         self.ended(guest)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a run saw, kernel by scenario, as a page of documentation.
+"""What was seen, kernel by scenario, and the page of documentation of it.
 
 The page is made from the tests themselves: a scenario's name and what it
-noted, in the order they ran.  A scenario with several shapes has a row for
-each of them.
+noted, in the order of the suite.  A scenario with several shapes has a row
+for each of them.
+
+Each scenario is recorded as it ends, a line of JSON in a file: so the kernels
+can run side by side, and a run that was cut short can go on.
 """
 
 import json
@@ -28,90 +31,90 @@ although no write to them was under way: a copy too many, never one too few.
 | --- | --- |
 """
 
-
 # What is written by hand and ends the page.
 LAST_PART = Path(__file__).parents[1] / "breaks" / "README.md"
 
 
-class Matrix:
-    def __init__(self):
-        self._kernels = {}      # release -> version
-        self._rows = {}         # (story, scenario) -> {release: outcome}
-        self._notes = {}        # (story, scenario) -> {release: what}
+def row_of(item):
+    """(story, scenario): the row of a test, which each kernel is a cell of."""
+    story = item.module.__doc__.strip().splitlines()[0].rstrip(".")
+    name = item.originalname.removeprefix("test_").replace("_", " ")
+    release = release_of(item)
+    shape = [part for part in item.callspec.id.split("-") if part != release]
+    return story, f"{name} ({'-'.join(shape)})" if shape else name
 
-    def add_kernel(self, kernel):
-        self._kernels[kernel.release] = kernel.version
 
-    def load(self, file):
-        """Takes in what an earlier run saw: a full run may come in parts."""
-        self._kernels, rows, notes = json.loads(file.read_text())
-        self._rows = {tuple(row): outcomes for row, outcomes in rows}
-        self._notes = {tuple(row): what for row, what in notes}
+def release_of(item):
+    """The release whose kernel a test boots, if it boots one."""
+    call = getattr(item, "callspec", None)
+    return call.params.get("kernel") if call else None
 
-    def save(self, file):
-        file.write_text(json.dumps([self._kernels, [*self._rows.items()],
-                                    [*self._notes.items()]]))
 
-    @staticmethod
-    def _row(item):
-        story = (item.module.__doc__ or "").strip().splitlines()[0]
-        name = item.originalname.removeprefix("test_").replace("_", " ")
-        call = getattr(item, "callspec", None)
-        shape = [part for part in (call.id.split("-") if call else [])]
-        release = call.params.get("kernel") if call else None
-        shape = "-".join(shape).replace(str(release), "", 1).strip("-")
-        return (story.rstrip("."), f"{name} ({shape})" if shape else name)
+class Record:
+    """The file in which each scenario leaves what was seen."""
 
-    def note(self, item, kernel, what):
-        """A scenario says what it saw."""
-        self._notes.setdefault(self._row(item), {})[kernel.release] = what
+    def __init__(self, file):
+        self._file = file
+        self._notes = {}    # test -> what it said that it saw
 
-    def add_report(self, item, report):
-        """pytest says how a scenario went."""
-        call = getattr(item, "callspec", None)
-        release = call.params.get("kernel") if call else None
-        if not release:
-            return
-        row = self._rows.setdefault(self._row(item), {})
-        if report.failed:
-            row[release] = "FAILED"
-        elif report.skipped:
-            row.setdefault(release, "skipped")
-        elif report.when == "call":
-            row[release] = "ok"
+    def note(self, item, what):
+        self._notes[item.nodeid] = what
 
-    def _cell(self, row, release):
-        outcome = self._rows[row].get(release, "not run")
-        return outcome
+    def add(self, item, version, outcome):
+        """One write, so that runs side by side can share the file."""
+        line = json.dumps([*row_of(item), release_of(item), version, outcome,
+                           self._notes.get(item.nodeid, "")])
+        with open(self._file, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
-    def _seen(self, row):
-        """What was seen: once where all kernels agree, else for each."""
-        notes = self._notes.get(row, {})
-        if len(set(notes.values())) == 1:
-            return next(iter(notes.values()))
-        return "; ".join(f"{self._short(release)}: {what}"
-                         for release, what in sorted(notes.items()))
 
-    def _short(self, release):
-        return re.match(r"\d+\.\d+", self._kernels[release])[0]
+def _load(file):
+    """The newest of what each scenario left: {row: {release: cell}}."""
+    rows, kernels = {}, {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        story, scenario, release, version, *cell = json.loads(line)
+        kernels[release] = version
+        rows.setdefault((story, scenario), {})[release] = cell
+    return rows, kernels
 
-    def render(self):
-        page = HEAD.format(date=time.strftime("%-d %B %Y"))
-        releases = [r for r in RELEASES if r in self._kernels]
-        for release in releases:
-            page += f"| {release} | {self._kernels[release]} |\n"
-        stories = list(dict.fromkeys(story for story, _ in self._rows))
-        story = None
-        for row in sorted(self._rows, key=lambda row: stories.index(row[0])):
-            if row[0] != story:
-                story = row[0]
-                page += f"\n## {story}\n\n| scenario |"
-                page += "".join(f" {self._short(r)} |"
-                                for r in releases) + " seen |\n"
-                page += "| --- |" + " --- |" * (len(releases) + 1) + "\n"
-            cells = "".join(f" {self._cell(row, r)} |" for r in releases)
-            seen = re.sub(r"\s+", " ", self._seen(row)).replace("|", "\\|")
-            page += f"| {row[1]} |{cells} {seen} |\n"
-        if LAST_PART.exists():
-            page += "\n" + LAST_PART.read_text()
-        return page
+
+def passed(file):
+    """(story, scenario, release) of all that has passed."""
+    rows, _ = _load(file) if file.exists() else ({}, {})
+    return {(*row, release) for row, cells in rows.items()
+            for release, (outcome, _) in cells.items() if outcome == "ok"}
+
+
+def _short(version):
+    return re.match(r"\d+\.\d+", version)[0]
+
+
+def _seen(cells, kernels):
+    """What was seen: once where all kernels agree, else for each."""
+    notes = {release: note for release, (_, note) in cells.items() if note}
+    if len(set(notes.values())) == 1:
+        return next(iter(notes.values()))
+    return "; ".join(f"{_short(kernels[release])}: {notes[release]}"
+                     for release in RELEASES if release in notes)
+
+
+def render(file, rows):
+    """The page: rows is all of the suite, in order."""
+    cells, kernels = _load(file)
+    page = HEAD.format(date=time.strftime("%-d %B %Y"))
+    releases = [r for r in RELEASES if r in kernels]
+    for release in releases:
+        page += f"| {release} | {kernels[release]} |\n"
+    story = None
+    for row in rows:
+        if row[0] != story:
+            story = row[0]
+            page += f"\n## {story}\n\n| scenario |"
+            page += "".join(f" {_short(kernels[r])} |" for r in releases)
+            page += " seen |\n|" + " --- |" * (len(releases) + 2) + "\n"
+        seen = cells.get(row, {})
+        page += f"| {row[1]} |" + "".join(
+            f" {seen[r][0] if r in seen else 'not run'} |" for r in releases)
+        text = re.sub(r"\s+", " ", _seen(seen, kernels)).replace("|", "\\|")
+        page += f" {text} |\n"
+    return page + "\n" + LAST_PART.read_text()

@@ -35,8 +35,9 @@ era_table() {
 	echo "0 ${1:-$(sectors $ORIGIN)} era $METADATA $ORIGIN $BLOCK_SIZE"
 }
 
-# activate [SECTORS]
+# activate [SECTORS]: SIZE is the device's, in bytes
 activate() {
+	SIZE=$((${1:-$(sectors $ORIGIN)} * 512))
 	dmsetup create era --table "$(era_table "$@")"
 	see_era
 }
@@ -65,24 +66,30 @@ drop_snapshot() {
 	message drop_metadata_snap
 }
 
-# stamped BYTES: that many bytes of the stamp
+# stamped: the stamp over and over, without end; a page at a time, since an
+# emulated processor is slow
 stamped() {
-	yes "$(printf '%2d %6d %5d' "$BOOT" "$STAMP" "$ERA")" | head -c "$1"
+	local page doubled
+	page="$(printf '%2d %6d %5d' "$BOOT" "$STAMP" "$ERA")
+"
+	for doubled in 32 64 128 256 512 1024 2048 4096; do
+		page=$page$page
+	done
+	yes "${page%?}"
 }
 
 # write BLOCK [COUNT]: writes data blocks, and returns when the device says
 # that they are written; the last block of the device may be a short one
 write() {
-	local bytes=$((BLOCK_SIZE * 512)) begin length end
+	local bytes=$((BLOCK_SIZE * 512)) begin length
 	begin=$(($1 * bytes))
 	length=$((${2:-1} * bytes))
-	end=$(blockdev --getsize64 /dev/mapper/era)
-	[ $((begin + length)) -le "$end" ] || length=$((end - begin))
+	[ $((begin + length)) -le $SIZE ] || length=$((SIZE - begin))
 	STAMP=$((STAMP + 1))
 	event write "$STAMP" "$1" "${2:-1}"
-	if stamped $length | dd of=/dev/mapper/era bs=1M status=none \
-		iflag=fullblock oflag=direct,seek_bytes conv=notrunc \
-		seek=$begin; then
+	if stamped | dd of=/dev/mapper/era bs=1M status=none \
+		iflag=fullblock,count_bytes oflag=direct,seek_bytes \
+		conv=notrunc seek=$begin count=$length; then
 		event "done" "$STAMP"
 	else
 		event failed "$STAMP"
