@@ -22,6 +22,7 @@ class Archive:
     def __init__(self):
         self._parts = []
         self._directories = {""}
+        self._files = set()
         self._inode = 0
 
     def _entry(self, name, mode, data):
@@ -41,7 +42,11 @@ class Archive:
             self._entry(name, stat.S_IFDIR | 0o755, b"")
 
     def file(self, name, data, mode=0o755):
+        """Adds a file; one that is there already stays as it is."""
         name = name.strip("/")
+        if name in self._files:
+            return
+        self._files.add(name)
         self.directory(os.path.dirname(name))
         self._entry(name, stat.S_IFREG | mode, data)
 
@@ -62,6 +67,13 @@ def _libraries(program):
     return re.findall(r"(/\S+) \(0x", text)
 
 
+def add_program(archive, program):
+    """A program under its own name, and the libraries it is linked with."""
+    archive.file(f"sbin/{program.name}", program.read_bytes())
+    for library in _libraries(program):
+        archive.file(library, Path(library).read_bytes())
+
+
 def build(kernel):
     """The archive a kernel boots with."""
     archive = Archive()
@@ -74,15 +86,10 @@ def build(kernel):
     for applet in applets:
         if applet != "busybox":
             archive.link(f"bin/{applet}", "busybox")
-    libraries = set()
     for name in PROGRAMS:
-        program = find_program(name)
-        archive.file(f"sbin/{name}", Path(program).read_bytes())
-        libraries.update(_libraries(program))
-    for name in ("vgs", "pvs", "vgscan"):
+        add_program(archive, Path(find_program(name)))
+    for name in ("vgs", "pvs", "vgscan", "lvcreate"):
         archive.link(f"sbin/{name}", "lvm")
-    for library in sorted(libraries):
-        archive.file(library, Path(library).read_bytes())
     for module in kernel.modules:
         archive.file(f"modules/{module.name}", module.read_bytes(), 0o644)
     archive.file("init", (GUEST / "init").read_bytes())

@@ -11,6 +11,8 @@ METADATA=/dev/vda
 ORIGIN=/dev/vdb
 SPARE=/dev/vdc
 ERA=0
+# The era device's.
+NAME=era
 
 event() {
 	echo "$*" >&3
@@ -24,7 +26,7 @@ sectors() {
 # see_era: logs the current era, which the device's status tells; fails where
 # the device has failed and tells none
 see_era() {
-	set -- $(dmsetup status era)
+	set -- $(dmsetup status "$NAME")
 	[ $# -ge 6 ] || return 1
 	ERA=$6
 	event era "$ERA"
@@ -49,7 +51,7 @@ deactivate() {
 # message WORDS: the messages checkpoint, take_metadata_snap and
 # drop_metadata_snap; the first two begin a new era
 message() {
-	dmsetup message era 0 "$@"
+	dmsetup message "$NAME" 0 "$@"
 	see_era
 }
 
@@ -78,18 +80,12 @@ stamped() {
 	yes "${page%?}"
 }
 
-# write BLOCK [COUNT]: writes data blocks, and returns when the device says
-# that they are written; the last block of the device may be a short one
-write() {
-	local bytes=$((BLOCK_SIZE * 512)) begin length
-	begin=$(($1 * bytes))
-	length=$((${2:-1} * bytes))
-	[ $((begin + length)) -le $SIZE ] || length=$((SIZE - begin))
-	STAMP=$((STAMP + 1))
-	event write "$STAMP" "$1" "${2:-1}"
-	if stamped | dd of=/dev/mapper/era bs=1M status=none \
+# put DEVICE BEGIN LENGTH: writes the stamp there, in bytes, and returns when
+# the device says that it is written
+put() {
+	if stamped | dd of="/dev/mapper/$1" bs=1M status=none \
 		iflag=fullblock,count_bytes oflag=direct,seek_bytes \
-		conv=notrunc seek=$begin count=$length; then
+		conv=notrunc seek="$2" count="$3"; then
 		event "done" "$STAMP"
 	else
 		event failed "$STAMP"
@@ -97,11 +93,65 @@ write() {
 	fi
 }
 
+# write BLOCK [COUNT]: writes data blocks; the last block of the device may be
+# a short one
+write() {
+	local bytes=$((BLOCK_SIZE * 512)) begin length
+	begin=$(($1 * bytes))
+	length=$((${2:-1} * bytes))
+	[ $((begin + length)) -le $SIZE ] || length=$((SIZE - begin))
+	STAMP=$((STAMP + 1))
+	event write "$STAMP" "$1" "${2:-1}"
+	put "$NAME" $begin $length
+}
+
+# comb STRIDE: a device over era that has each of its data blocks whose number
+# is a multiple of STRIDE, and no other
+comb() {
+	COMB_STRIDE=$1
+	COMB_COUNT=$(((SIZE / BLOCK_SIZE / 512 - 1) / $1 + 1))
+	awk -v n=$COMB_COUNT -v size="$BLOCK_SIZE" -v stride="$1" 'BEGIN {
+		for (i = 0; i < n; i++)
+			print i * size, size, "linear /dev/mapper/era",
+			      i * size * stride
+	}' | dmsetup create comb
+}
+
+# write_comb: writes all of it
+write_comb() {
+	STAMP=$((STAMP + 1))
+	event write "$STAMP" 0 "$COMB_COUNT" "$COMB_STRIDE"
+	put comb 0 $((COMB_COUNT * BLOCK_SIZE * 512))
+}
+
+# at_rest: waits until the machine has nothing to do for a second, as it has
+# while there is an era left to digest
+at_rest() {
+	local idle all
+	while :; do
+		cpu_times
+		idle=$IDLE all=$ALL
+		sleep 1
+		cpu_times
+		[ $(((IDLE - idle) * 10)) -lt $(((ALL - all) * 9)) ] || return 0
+	done
+}
+
+# cpu_times: sets IDLE and ALL, in ticks
+cpu_times() {
+	set -- $(head -n 1 /proc/stat)
+	IDLE=$5 ALL=$(($2 + $3 + $4 + $5 + $6 + $7 + $8 + $9))
+}
+
+# log_is_out: waits until all events are sent, as setting a line's modes does
+log_is_out() {
+	stty -F /dev/ttyS1 raw
+}
+
 # forced_reboot: what an operator does who knows no other way out
 forced_reboot() {
 	event reboot
-	# Setting a line's modes first waits until all is sent.
-	stty -F /dev/ttyS1 raw
+	log_is_out
 	echo b >/proc/sysrq-trigger
 	sleep 60
 }
