@@ -2,7 +2,7 @@
 """The guest's log of events, and what it says was written since when.
 
 Events, a line each: `era N` (N is now seen to be the current era),
-`write STAMP BLOCK COUNT` (about to be written), `done STAMP` (the device
+`write STAMP BLOCK COUNT [STRIDE]` (about to be written), `done STAMP` (the device
 said that it is written), `failed STAMP` (it said that it is not),
 `snapshot` (a metadata snapshot was just taken).
 
@@ -50,9 +50,10 @@ class History:
                 self._first_seen.setdefault(int(values[0]),
                                             len(self._writes))
             elif kind == "write":
-                stamp, begin, count = map(int, values)
+                stamp, begin, count, stride = map(int, [*values, 1][:4])
                 self.last_stamp = max(self.last_stamp, stamp)
-                write = Write(stamp, range(begin, begin + count))
+                write = Write(stamp, range(begin, begin + count * stride,
+                                           stride))
                 open_writes[stamp] = write
                 self._writes.append(write)
             elif kind == "done":
@@ -90,6 +91,12 @@ class History:
     def begun_since(self, era):
         """The same and those whose fate the log does not know."""
         return self._since(era, done=False)
+
+    def newest_done(self):
+        """{data block: stamp} of the last write that each one is said to
+        hold."""
+        return {block: write.stamp for write in self._writes if write.done
+                for block in write.blocks}
 
     def written_before_snapshot_since(self, era):
         """The same of the writes that the metadata snapshot knows."""
