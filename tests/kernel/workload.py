@@ -19,7 +19,7 @@ done
 """
 
 
-def random_writes(rng, nr_blocks, count, longest=40):
+def random_writes(rng, nr_blocks, count, longest=24):
     """Lines of a script: count writes of random runs of blocks."""
     lines = []
     for _ in range(count):
@@ -29,7 +29,7 @@ def random_writes(rng, nr_blocks, count, longest=40):
     return "\n".join(lines) + "\n"
 
 
-def eras_of_writes(rng, nr_blocks, eras, count=4, longest=40):
+def eras_of_writes(rng, nr_blocks, eras, count=4, longest=24):
     """The same over many eras: writes, checkpoint, writes, checkpoint..."""
     return "checkpoint\n".join(random_writes(rng, nr_blocks, count, longest)
                                for _ in range(eras))

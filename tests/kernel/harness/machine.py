@@ -18,7 +18,7 @@ from .history import History
 
 MIB = 1 << 20
 ATTEMPTS = 4
-RESUME_SECONDS = 60
+RESUME_SECONDS = 120
 
 
 class Guest:
@@ -67,16 +67,17 @@ class Guest:
     def running(self):
         return self.process.poll() is None
 
-    def wait_for_event(self, prefix, seconds):
-        """True once a line that starts with prefix is in the log."""
+    def wait_for_events(self, *prefixes, count=1, seconds=300):
+        """True once the log has count lines that start so."""
         deadline = time.monotonic() + seconds
         while True:
             running = self.running()
-            if any(line.startswith(prefix) for line in self.events()):
+            if sum(line.startswith(prefixes)
+                   for line in self.events()) >= count:
                 return True
             if not running or time.monotonic() > deadline:
                 return False
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def wait(self, seconds):
         """Waits for the end of the machine; False when it is still up."""

@@ -32,10 +32,15 @@ def find_program(name):
     return shutil.which(name, path=path)
 
 
+def _missing():
+    """The packages of those of PROGRAMS that are not there."""
+    return sorted({package for program, package in PROGRAMS.items()
+                   if not find_program(program)})
+
+
 def require_programs():
     """Installs what is missing of PROGRAMS, or says why it cannot."""
-    missing = sorted({package for program, package in PROGRAMS.items()
-                      if not find_program(program)})
+    missing = _missing()
     if not missing:
         return
     wanted = " ".join(missing)
@@ -52,7 +57,7 @@ def require_programs():
                               stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
-    if done.returncode:
+    if done.returncode or _missing():
         raise CannotRun(f"apt-get cannot install {wanted}:\n"
                         + "\n".join(done.stdout.splitlines()[-5:]))
 
@@ -173,6 +178,10 @@ class Release:
             lines.append(f"deb{signed} {security} {self.name}-security main")
         (self.directory / "sources.list").write_text("\n".join(lines) + "\n")
         self._apt("apt-get", "-q", "update")
+        # apt does not count that as an error.
+        if not list((self.directory / "lists").glob("*_Packages*")):
+            raise CannotRun(f"apt-get cannot fetch {self.name}'s list of "
+                            f"packages from {archive}")
 
     def depends(self, package):
         """Names of the packages that one depends on."""
