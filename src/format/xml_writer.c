@@ -151,7 +151,7 @@ static int write_runs(struct xml_writer *writer, uint32_t first_word,
 				    base + (uint32_t)(begin + len));
 			if (r)
 				return r;
-			if (begin + len == 64)
+			if (begin + len >= 64)
 				break;
 			left &= UINT64_MAX << (begin + len);
 		}
