@@ -34,11 +34,13 @@ class Tools:
     def __init__(self, directory, wrapper):
         self.directory = directory
         self.wrapper = wrapper
-        self.instrumented = bool(wrapper) or self._is_sanitized()
+        self.instrumented = bool(wrapper) or self._counts_or_checks()
 
-    def _is_sanitized(self):
+    def _counts_or_checks(self):
+        """Built for a sanitizer or for coverage."""
         path = self.directory / "era_check"
-        return path.exists() and b"__asan_init" in path.read_bytes()
+        return path.exists() and any(
+            name in path.read_bytes() for name in (b"__asan_init", b"__gcov_"))
 
     def path(self, name):
         return self.directory / name
