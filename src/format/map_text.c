@@ -16,6 +16,7 @@
 #define AXIS_WIDTH 8	   /* " 1023.9M" and a blank */
 #define HISTOGRAM_WIDTH 34 /* with the gap before it */
 #define BAR_WIDTH 10
+#define COLOUR_MAX 28	    /* "38;2;255;255;255", for any int instead of 38 */
 #define MIN_CELLS_BESIDE 16 /* or the histogram goes below */
 
 struct text {
@@ -66,33 +67,35 @@ static int put(struct text *text, const char *fmt, ...)
 }
 
 /* One colour in an escape sequence: what is 38 for letters, 48 for behind. */
-static char *put_colour(const struct text *text, char *p, int what,
-			struct map_rgb c)
+static void format_colour(const struct text *text, char buf[COLOUR_MAX],
+			  int what, const struct map_rgb *c)
 {
-	if (text->style->colours == MAP_256_COLOURS)
-		return p + sprintf(p, "%d;5;%u", what, map_colour_256(c));
-	return p + sprintf(p, "%d;2;%u;%u;%u", what, c.r, c.g, c.b);
+	if (!c)
+		*buf = '\0';
+	else if (text->style->colours == MAP_256_COLOURS)
+		snprintf(buf, COLOUR_MAX, "%d;5;%u", what, map_colour_256(*c));
+	else
+		snprintf(buf, COLOUR_MAX, "%d;2;%u;%u;%u", what, c->r, c->g,
+			 c->b);
 }
 
 static void set_colours(struct text *text, const struct map_rgb *front,
 			const struct map_rgb *behind)
 {
-	char buf[sizeof(text->colours)], *p = stpcpy(buf, "\033[");
+	char letter[COLOUR_MAX] = "0", ground[COLOUR_MAX] = "";
+	char buf[sizeof(text->colours)];
 
 	if (!text->style->colours)
 		return;
-	if (!front && !behind)
-		*p++ = '0';
-	if (front)
-		p = put_colour(text, p, 38, *front);
-	if (front && behind)
-		*p++ = ';';
-	if (behind)
-		p = put_colour(text, p, 48, *behind);
-	strcpy(p, "m");
+	if (front || behind) {
+		format_colour(text, letter, 38, front);
+		format_colour(text, ground, 48, behind);
+	}
+	snprintf(buf, sizeof(buf), "\033[%s%s%sm", letter,
+		 front && behind ? ";" : "", ground);
 	if (!strcmp(buf, text->colours))
 		return;
-	strcpy(text->colours, buf);
+	memcpy(text->colours, buf, strlen(buf) + 1);
 	output_puts(text->out, buf);
 }
 
