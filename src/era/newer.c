@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "era/beyond.h"
+#include "era/later.h"
 #include "era/newer.h"
 
 /* Writesets of eras that the superblock has never heard of. */
@@ -72,6 +73,41 @@ static uint64_t count_unreadable(const struct era_scan *scan,
 	return nr;
 }
 
+/*
+ * Later commits than the superblock's. A single one can be what was under way
+ * when the power went: then nothing that was promised is lost with it.
+ */
+static int find_later(struct era_newer *newer, const struct era_metadata *md,
+		      const struct era_orphans *orphans,
+		      const struct block_set *reachable,
+		      struct era_report *report)
+{
+	struct era_later later;
+	int r = era_later_find(&later, md, orphans, reachable);
+
+	if (r || !later.nr)
+		return r;
+	if (later.nr == 1 && later.ahead) {
+		newer->cut_short = true;
+		newer->last = later.last.sb;
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "a commit after the superblock's was under way, or "
+			   "the last write of the superblock is lost");
+		return 0;
+	}
+	newer->found = true;
+	newer->fork_era = later.lowest;
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "the superblock is not that of the last commit: a later "
+		   "one, which the space map in block %" PRIu64
+		   " proves, dates %" PRIu64
+		   " blocks written since era %" PRIu32
+		   " later; run era_repair",
+		   later.last.sb.space_map.bitmap_root, later.nr_data_blocks,
+		   later.lowest);
+	return 0;
+}
+
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
 		   struct era_report *report)
@@ -84,6 +120,16 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 				     md->sb.geometry.nr_blocks, false);
 	if (!r)
 		r = era_newer_compare(newer, md, NULL, &orphans);
+	if (!r && newer->found)
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "a newer history reaches era %" PRIu32 "; %" PRIu64
+			   " blocks written since era %" PRIu32
+			   " are not in the current one: the table was loaded "
+			   "before the suspend; run era_repair",
+			   newer->greatest_era, newer->nr_data_blocks,
+			   newer->fork_era);
+	else if (!r)
+		r = find_later(newer, md, &orphans, reachable, report);
 	era_orphans_release(&orphans);
 	if (!r && scan->nr_unreadable)
 		newer->nr_unreadable = count_unreadable(scan, reachable);
@@ -93,13 +139,5 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 			   " unreferenced blocks cannot be read: whether a "
 			   "newer history lies there is not known",
 			   newer->nr_unreadable);
-	if (!r && newer->found)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "a newer history reaches era %" PRIu32 "; %" PRIu64
-			   " blocks written since era %" PRIu32
-			   " are not in the current one: the table was loaded "
-			   "before the suspend; run era_repair",
-			   newer->greatest_era, newer->nr_data_blocks,
-			   newer->fork_era);
 	return r;
 }

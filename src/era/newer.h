@@ -13,6 +13,9 @@ struct era_newer {
 	uint32_t fork_era;	 /* the lowest in which an orphan says more */
 	uint32_t greatest_era;	 /* that an orphan names or dates to */
 	uint64_t nr_data_blocks; /* dated later than the reachable state does */
+	/* one later commit than the superblock's is proven, and no more */
+	bool cut_short;
+	struct era_superblock last; /* that commit's */
 	uint64_t nr_unreadable; /* unreferenced blocks that may know of one */
 };
 

@@ -403,6 +403,30 @@ static int prove_states(struct rebuilding *rb, struct era_proven **proven,
 	return r == -ENOMEM ? r : 0;
 }
 
+int era_prove(const struct era_scan *scan, const struct era_geometry *geometry,
+	      const struct era_witness *witness, uint64_t index_block,
+	      struct era_proven *proven)
+{
+	struct rebuilding rb = { .scan = scan, .geometry = *geometry };
+	struct state state = { .index_block = index_block };
+	int r = -EUCLEAN;
+
+	rb.refs = malloc((size_t)scan->nr_blocks + 1);
+	if (!rb.refs)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < witness->nr_blocks; i++)
+		state.nr_allocated += !!witness->counts[i];
+	if (explain(&rb, witness, &state)) {
+		state_superblock(&rb, &state, &proven->sb);
+		r = weigh_state(&rb, &proven->sb, &proven->sum,
+				&proven->digested);
+		if (r && r != -ENOMEM)
+			r = -EUCLEAN;
+	}
+	free(rb.refs);
+	return r;
+}
+
 int era_find_proven(const struct era_scan *scan,
 		    const struct era_geometry *geometry,
 		    struct era_proven **states, size_t *nr,

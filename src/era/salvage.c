@@ -95,6 +95,10 @@ static int compare(struct era_salvage *s)
 	if (s->options.reachable_only)
 		return 0;
 	r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
+	if (!r && !s->nr_foreign)
+		r = era_salvage_find_later(s);
+	if (r || s->second_is == ERA_SECOND_LATER)
+		return r;
 	/* rot makes no sound block of another kind */
 	s->forked = s->newer.found || s->nr_foreign;
 	/*
@@ -109,9 +113,12 @@ static int plan(struct era_salvage *s)
 	int r = compare(s);
 
 	s->geometry = s->md.sb.geometry;
-	s->exact = s->trees_sound && !s->rebuilt_superblock && !s->forked;
+	s->exact = s->trees_sound && !s->rebuilt_superblock &&
+		   !s->newer.found && !s->forked;
 	if (r || s->exact)
 		return r;
+	if (s->second_is == ERA_SECOND_LATER)
+		return era_salvage_plan_later(s);
 	if (s->forked)
 		return era_salvage_plan_fork(s);
 	if (era_salvage_has_roots(s))

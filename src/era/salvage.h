@@ -25,6 +25,7 @@ struct era_salvage_options {
 enum era_second {
 	ERA_SECOND_NONE,
 	ERA_SECOND_OTHER, /* the other instance's last one, after a fork */
+	ERA_SECOND_LATER, /* a later one than the superblock's */
 	ERA_SECOND_OLDER, /* one of ours that fills the reachable one's holes */
 };
 

@@ -40,6 +40,16 @@ int era_salvage_plan_rebuilt(struct era_salvage *s);
 int era_salvage_find_other(struct era_salvage *s);
 int era_salvage_plan_fork(struct era_salvage *s);
 
+/* --- salvage_later.c: a superblock that is not the last ----------------------
+ */
+
+/*
+ * Looks for a later state that says all that the reachable one does: s->second.
+ * Sets s->newer.found where there is one, or where something else is wrong.
+ */
+int era_salvage_find_later(struct era_salvage *s);
+int era_salvage_plan_later(struct era_salvage *s);
+
 /* --- salvage_older.c: holes -------------------------------------------------
  */
 

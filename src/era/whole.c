@@ -9,6 +9,27 @@
 #include "era/newer.h"
 #include "era/whole.h"
 
+/*
+ * A commit that was under way, or the last write of the superblock was lost:
+ * its state says all that the superblock's does, and is taken in its place.
+ */
+static int open_last(struct era_metadata *md, struct era_device *device,
+		     const struct era_superblock *last,
+		     struct era_report *report)
+{
+	struct walk walk;
+	int r;
+
+	era_metadata_release(md);
+	r = walk_init(&walk, device, report, NULL);
+	if (!r)
+		r = era_metadata_load(md, &walk, last, false);
+	if (!r && walk.nr_faults)
+		r = -EUCLEAN;
+	walk_release(&walk);
+	return r;
+}
+
 int era_metadata_open_whole(struct era_metadata *md, struct era_device *device,
 			    struct era_report *report)
 {
@@ -29,6 +50,8 @@ int era_metadata_open_whole(struct era_metadata *md, struct era_device *device,
 	block_set_release(&reachable);
 	if (!r && (newer.found || newer.nr_unreadable))
 		r = -EUCLEAN;
+	if (!r && newer.cut_short)
+		r = open_last(md, device, &newer.last, report);
 	if (r)
 		era_metadata_release(md);
 	return r;

@@ -77,6 +77,14 @@ int era_find_proven(const struct era_scan *scan,
 		    uint64_t *nr_witnesses);
 
 /*
+ * The state that one index block proves, whose counts are given. Returns 0,
+ * -EUCLEAN where it proves none, or -ENOMEM.
+ */
+int era_prove(const struct era_scan *scan, const struct era_geometry *geometry,
+	      const struct era_witness *witness, uint64_t index_block,
+	      struct era_proven *state);
+
+/*
  * Rebuilds the superblock from the rest of the device: the last committed
  * state that a space map proves, or no roots at all (proven is false) where
  * none does or something else than the superblock is damaged, too.

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Commits that are later than the superblock: their space maps prove them,
+ * but block 0 is that of an earlier one. Either its last write was lost, or
+ * the power went before it.
+ */
+#ifndef ERA_LATER_H
+#define ERA_LATER_H
+
+#include "era/witness.h"
+
+struct era_later {
+	size_t nr; /* proven states that say more than the reachable one */
+	struct era_proven last;
+	/* all of them say all that the reachable one does, and lie ahead of
+	 * it in the order in which blocks are allocated: later, not earlier */
+	bool ahead;
+	uint32_t lowest;	 /* era in which the last one says more */
+	uint64_t nr_data_blocks; /* that the last one dates later */
+};
+
+/*
+ * Looks for states that share the writeset tree or the era array with md, as
+ * those of the same era do, and for any where orphans name or have digested an
+ * era that is still to be archived or digested in md. What is of a later era
+ * than md's is found by its name (era/newer.h). reachable: what md leads to.
+ * Returns 0, -ENOMEM or the errno of a read.
+ */
+int era_later_find(struct era_later *later, const struct era_metadata *md,
+		   const struct era_orphans *orphans,
+		   const struct block_set *reachable);
+
+/*
+ * Whether a state's index block was written after that of sb, as far as their
+ * places tell: the allocator goes forward, round and round.
+ */
+bool era_later_is_ahead(const struct era_superblock *sb,
+			const struct era_superblock *state, uint64_t nr_blocks);
+
+#endif
