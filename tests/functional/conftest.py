@@ -21,6 +21,8 @@ def pytest_addoption(parser):
     parser.addoption("--one-in", type=int, default=1, metavar="N",
                      help="of each test's cases run only one in N "
                           "(for slow wrappers)")
+    parser.addoption("--thin", type=int, default=1, metavar="N",
+                     help="of all that is left run only one in N")
 
 
 def pytest_configure(config):
@@ -37,7 +39,9 @@ def pytest_collection_modifyitems(config, items):
         name = item.nodeid.partition("[")[0]
         count = seen[name] = seen.get(name, -1) + 1
         (dropped if count % one_in else kept).append(item)
-    items[:] = kept
+    thin = config.getoption("--thin")
+    dropped += [item for i, item in enumerate(kept) if i % thin]
+    items[:] = kept[::thin]
     config.hook.pytest_deselected(items=dropped)
 
 
