@@ -50,30 +50,57 @@ static const struct era_writeset *open_writeset(const struct era_metadata *md)
 	return last && last->open ? last : NULL;
 }
 
-/* Whether a bitset has a bit that the open writeset lacks. */
+/* Whether one word or more has a bit that the other has not. */
+static bool is_beyond(const uint8_t *words, const uint8_t *base, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t known = base ? get_le64(base + i * 8) : 0;
+
+		if (get_le64(words + i * 8) & ~known)
+			return true;
+	}
+	return false;
+}
+
+/* The same for array blocks; what the open writeset has lost may be set. */
+static int compare_block(const struct search *s, const struct array_map *words,
+			 uint32_t index, struct array_window *window,
+			 struct array_window *base, bool *more)
+{
+	const struct era_writeset *open = open_writeset(s->md);
+	struct era_device *device = s->scan->device;
+	uint64_t nr_lost = 0;
+	int r = array_window_read(window, device, words, index, 1, NULL,
+				  &nr_lost);
+
+	if (!r && open && index < array_map_nr_blocks(&open->words))
+		r = array_window_read(base, device, &open->words, index, 1,
+				      NULL, &nr_lost);
+	else
+		base->values[0] = NULL;
+	if (!r && !nr_lost)
+		*more = is_beyond(window->values[0], base->values[0],
+				  array_map_nr_entries(words, index));
+	return r;
+}
+
+/*
+ * Whether a bitset has a bit that the open writeset lacks. From one commit to
+ * the next most of its blocks stay what they are, and need no look.
+ */
 static int compare_bits(const struct search *s, const struct array_map *words,
 			bool *more)
 {
-	const struct era_writeset *open = open_writeset(s->md);
-	struct era_layer layer = { .class = ERA_REACHABLE, .era = 1 };
-	struct era_layers layers = { NULL, 0 };
-	struct era_beyond beyond = { .watched = 0 };
-	int r = 0;
+	struct array_window window, base;
+	int r = array_window_init(&window, 1), r2 = array_window_init(&base, 1);
 
-	if (open) {
-		layer.map = &open->words;
-		layer.lost_era = 1;
-		r = era_layers_add(&layers, &layer);
-	}
-	layer = (struct era_layer){ .class = ERA_ORPHAN, .era = 1 };
-	layer.map = words;
-	if (!r)
-		r = era_layers_add(&layers, &layer);
-	if (!r)
-		r = era_beyond(&beyond, s->scan->device,
-			       s->md->sb.geometry.nr_blocks, &layers);
-	era_layers_release(&layers);
-	*more = beyond.lowest;
+	r = r ? r : r2;
+	for (size_t i = 0; i < words->nr_slots && !r && !*more; i++)
+		if (!block_set_has(s->reachable, words->slots[i].block))
+			r = compare_block(s, words, words->slots[i].index,
+					  &window, &base, more);
+	array_window_release(&window);
+	array_window_release(&base);
 	return r;
 }
 
