@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -44,11 +45,32 @@ static void print_version(FILE *stream, struct argp_state *state)
 	fprintf(stream, "%s\n", PACKAGE_VERSION);
 }
 
+/*
+ * A standard descriptor that is closed would go to the first file that is
+ * opened, and messages would then be written over a device. Reads and writes
+ * of what takes its place fail, as they would have.
+ */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", fcntl(STDIN_FILENO, F_GETFD) < 0
+					       ? O_WRONLY
+					       : O_RDONLY);
+		if (fd < 0)
+			_exit(EXIT_FAILURE); /* nobody to tell */
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+}
+
 void tool_init(char **argv)
 {
+	occupy_standard_descriptors();
 	/* argp and getopt start some messages with what argv says */
 	argv[0] = program_invocation_short_name;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	argp_err_exit_status = 1;
 	argp_program_version_hook = print_version;
 }
@@ -60,9 +82,11 @@ const char *tool_name(void)
 
 int tool_exit_status(int r, struct era_report *report)
 {
-	/* what was written to stdout by stdio counts, too */
+	/* what was written to stdout by stdio counts, too, at any time */
 	if (fflush(stdout) && !r)
 		r = -errno;
+	else if (ferror(stdout) && !r)
+		r = -EIO;
 	if (r && r != -EPIPE && !report->nr[ERA_FATAL])
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s",
 			   strerror(-r));

@@ -18,8 +18,9 @@
 extern const struct argp_child tool_argp_children[];
 
 /*
- * First thing in main(): a closed pipe is an error code and not a signal, bad
- * usage exits with 1, -V prints the bare version.
+ * First thing in main(): a closed pipe and a limit on the size of files are
+ * error codes and not signals, no file gets a standard descriptor that was
+ * closed, bad usage exits with 1, -V prints the bare version.
  */
 void tool_init(char **argv);
 

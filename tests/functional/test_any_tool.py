@@ -10,6 +10,7 @@ import errno
 import fcntl
 import gzip
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -610,3 +611,56 @@ def test_results_do_not_go_to_a_block_device(run, image, loop, tmp_path):
     (tmp_path / "other").write_bytes(data.read("crash_k61"))
     assert_refused(run("era_dump", "-o", device, tmp_path / "other"), device)
     assert run("era_dump", device).out == data.dump("clean")
+
+
+# --- an environment that is not what it should be ----------------------------
+
+DESCRIPTORS = [(1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+WRITE_METADATA = {
+    "era_repair --in-place": ["--block-size=128", "--in-place", "DEVICE"],
+    "era_repair -o": ["--block-size=128", "-i", "INPUT", "-o", "DEVICE"],
+    "era_restore": ["-i", "XML", "-o", "DEVICE"],
+    "era_restore of nothing": ["-i", "/dev/null", "-o", "DEVICE"],
+    "era_check": ["DEVICE"],
+    "era_dump": ["DEVICE"],
+}
+
+
+@pytest.mark.parametrize("closed", DESCRIPTORS, ids=str)
+@pytest.mark.parametrize("call", WRITE_METADATA)
+def test_no_message_goes_to_a_device(all_tools, image, tmp_path, call, closed):
+    """Where standard descriptors are closed, a device must not get their
+    numbers: all bytes are the same as with all of them open."""
+    xml = tmp_path / "xml"
+    xml.write_bytes(XML)
+    device, source = tmp_path / "device", image("rot_crash_k61_four")
+    words = {"DEVICE": device, "INPUT": source, "XML": xml}
+    contents = []
+    for shut in ((), closed):
+        device.write_bytes(source.read_bytes())
+        process = all_tools.popen(
+            name_of(call), *(words.get(word, word)
+                             for word in WRITE_METADATA[call]),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=lambda fds=shut: [os.close(fd) for fd in fds])
+        assert process.wait(60) in (0, 1)
+        contents.append(device.read_bytes())
+    assert contents[0] == contents[1]
+
+
+@writes_result
+def test_a_limit_on_the_size_of_files(all_tools, image, tmp_path, tool):
+    """SIGXFSZ would leave the temporary file."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+    output = tmp_path / "dir"
+    output.mkdir()
+    # stderr of run() is a file, and of no more than ten bytes then
+    process = all_tools.popen(
+        name_of(tool), *WRITE_RESULT[tool], "-o", output / "out",
+        image("clean"), stderr=subprocess.PIPE, preexec_fn=limit)
+    assert b"File too large" in process.stderr.read()
+    assert process.wait(60) == 1
+    process.stderr.close()
+    assert list(output.iterdir()) == []
