@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "device/device.h"
 
 /* iovecs of one read; the kernel takes 1024 */
@@ -74,7 +75,11 @@ static int open_error(struct era_report *report, const char *path,
 		return -EBUSY;
 	}
 	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "cannot open %s: %s",
-		   path, strerror(err));
+		   path,
+		   err == EPERM && flags & ERA_DEVICE_WRITE
+			   ? "it belongs to somebody else, in a directory that "
+			     "all may write to"
+			   : strerror(err));
 	return -err;
 }
 
@@ -129,7 +134,7 @@ int era_device_open(struct era_device *device, const char *path,
 	int mode = O_CLOEXEC | O_NONBLOCK |
 		   (flags & ERA_DEVICE_WRITE ? O_RDWR : O_RDONLY);
 	struct stat st;
-	int r;
+	int r = 0;
 
 	*device = (struct era_device){ .io = io ? io : &era_io_system,
 				       .path = path,
@@ -138,8 +143,17 @@ int era_device_open(struct era_device *device, const char *path,
 	 * O_EXCL without O_CREAT is defined for block devices only, and there
 	 * it keeps mounted, mapped and otherwise claimed devices out.
 	 */
-	if (exclusive && !stat(path, &st) && S_ISBLK(st.st_mode))
-		mode |= O_EXCL;
+	if (!stat(path, &st)) {
+		if (exclusive && S_ISBLK(st.st_mode))
+			mode |= O_EXCL;
+		if (flags & ERA_DEVICE_WRITE)
+			r = path_check(path, &st);
+	/* it became one between stat and open */
+	if (!r && exclusive && device->block_device && !(mode & O_EXCL))
+		r = open_error(report, path, flags, EBUSY);
+	}
+	if (r)
+		return open_error(report, path, flags, -r);
 	device->fd = open(path, mode);
 	if (device->fd < 0 && errno == EISDIR) {
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,

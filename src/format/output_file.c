@@ -20,9 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "format/output_file.h"
-
-#define MAX_LINKS 40 /* as the kernel's MAXSYMLINKS */
 
 static const int deadly[] = { SIGINT, SIGTERM, SIGHUP };
 #define NR_DEADLY (sizeof(deadly) / sizeof(deadly[0]))
@@ -91,60 +90,6 @@ static void forget_temp(struct output_file *file)
 	file->temp = NULL;
 }
 
-/* The length of path up to and with its last slash: 0 in "name". */
-static size_t dir_len(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? (size_t)(slash - path) + 1 : 0;
-}
-
-/* What the link at path says, seen from where we are; NULL with errno. */
-static char *read_link(const char *path)
-{
-	size_t dir = dir_len(path);
-	char target[4096];
-	char *joined;
-	ssize_t len = readlink(path, target, sizeof(target) - 1);
-
-	if (len < 0)
-		return NULL;
-	target[len] = '\0';
-	if (target[0] == '/')
-		dir = 0;
-	if (asprintf(&joined, "%.*s%s", (int)dir, path, target) < 0) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return joined;
-}
-
-/*
- * The name at the end of a chain of links, which need not exist: renaming to
- * it leaves the links in place.
- */
-static int resolve(const char *path, char **resolved)
-{
-	char *at = strdup(path);
-
-	for (int i = 0; at && i < MAX_LINKS; i++) {
-		struct stat st;
-		char *next;
-
-		if (lstat(at, &st) || !S_ISLNK(st.st_mode)) {
-			*resolved = at;
-			return 0;
-		}
-		next = read_link(at);
-		free(at);
-		at = next;
-	}
-	if (!at)
-		return errno == 0 ? -ENOMEM : -errno;
-	free(at);
-	return -ELOOP;
-}
-
 /* A name that nobody else has, beside path; honours the umask. */
 static int create_temp(struct output_file *file, mode_t mode)
 {
@@ -156,8 +101,8 @@ static int create_temp(struct output_file *file, mode_t mode)
 		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			return -EIO;
 		if (asprintf(&file->temp, "%.*s.%.200s.%08" PRIx32,
-			     (int)dir_len(file->path), file->path,
-			     file->path + dir_len(file->path),
+			     (int)path_dir_len(file->path), file->path,
+			     file->path + path_dir_len(file->path),
 			     (uint32_t)random) < 0) {
 			file->temp = NULL;
 			return -ENOMEM;
@@ -203,43 +148,32 @@ static void copy_owner_and_mode(int fd, const struct stat *old)
 		return;
 }
 
-/*
- * Renaming must not do what writing would be refused: to a file that is not
- * writable, or to somebody else's in a directory such as /tmp.
- */
+static int is_trap(const char *name, struct era_report *report)
+{
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%s: belongs to somebody else, in a directory that all may "
+		   "write to: not written to",
+		   name);
+	return -EACCES;
+}
+
+/* Renaming must not do what writing would be refused. */
 static int may_replace(const struct output_file *file, const struct stat *old,
 		       struct era_report *report)
 {
-	struct stat dir;
-	char *parent;
-	int r;
-
 	if (faccessat(AT_FDCWD, file->path, W_OK, AT_EACCESS))
 		return failed(report, file->name, "cannot write", errno);
-	if (old->st_uid == geteuid())
-		return 0;
-	if (asprintf(&parent, "%.*s.", (int)dir_len(file->path), file->path) <
-	    0)
-		return failed(report, file->name, "cannot write", ENOMEM);
-	r = stat(parent, &dir) ? errno : 0;
-	free(parent);
-	if (r)
-		return failed(report, file->name, "cannot write", r);
-	if (!(dir.st_mode & S_ISVTX) || dir.st_uid == old->st_uid)
-		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: belongs to somebody else, in a directory that all may "
-		   "write to: not replaced",
-		   file->name);
-	return -EACCES;
+	return path_check(file->path, old) ? is_trap(file->name, report) : 0;
 }
 
 /* old is NULL where nothing is there yet */
 static int open_beside(struct output_file *file, const char *path,
 		       const struct stat *old, struct era_report *report)
 {
-	int r = *path ? resolve(path, &file->path) : -ENOENT;
+	int r = *path ? path_resolve(path, &file->path) : -ENOENT;
 
+	if (r == -EPERM)
+		return is_trap(path, report);
 	if (r)
 		return failed(report, path, "cannot create", -r);
 	r = old ? may_replace(file, old, report) : 0;
@@ -261,6 +195,9 @@ static int open_beside(struct output_file *file, const char *path,
 static int open_directly(struct output_file *file, const char *path,
 			 const struct stat *st, struct era_report *report)
 {
+	struct stat now;
+	int r;
+
 	if (S_ISDIR(st->st_mode))
 		return failed(report, path, "cannot write", EISDIR);
 	if (S_ISBLK(st->st_mode)) {
@@ -270,10 +207,19 @@ static int open_directly(struct output_file *file, const char *path,
 			   path);
 		return -EINVAL;
 	}
+	r = path_check(path, st);
+	if (r)
+		return r == -EPERM ? is_trap(path, report)
+				   : failed(report, path, "cannot open", -r);
 	file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (file->fd < 0)
 		return failed(report, path, "cannot open", errno);
-	return 0;
+	/* a file in its place would be written over from its start */
+	if (!fstat(file->fd, &now) && now.st_dev == st->st_dev &&
+	    now.st_ino == st->st_ino)
+		return 0;
+	output_file_discard(file);
+	return failed(report, path, "cannot write", ESTALE);
 }
 
 static int open_stdout(struct output_file *file, struct era_report *report)
@@ -318,23 +264,6 @@ int output_file_open(struct output_file *file, const char *path,
 	return open_beside(file, path, r ? NULL : &st, report);
 }
 
-static int sync_directory(const struct output_file *file)
-{
-	char *dir;
-	int fd, r = 0;
-
-	if (asprintf(&dir, "%.*s.", (int)dir_len(file->path), file->path) < 0)
-		return -ENOMEM;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(dir);
-	if (fd < 0)
-		return 0; /* may be writable and not readable */
-	if (fsync(fd) && errno != EINVAL)
-		r = -errno;
-	close(fd);
-	return r;
-}
-
 static int close_file(struct output_file *file)
 {
 	int fd = file->fd;
@@ -361,7 +290,7 @@ int output_file_commit(struct output_file *file, struct era_report *report)
 	if (!r && file->temp) {
 		what = "cannot flush the directory";
 		forget_temp(file);
-		r = sync_directory(file);
+		r = path_sync_dir(file->path);
 	}
 	if (r && r != -EPIPE)
 		failed(report, file->name, what, -r);
