@@ -112,19 +112,6 @@ static int measure(struct era_device *device, struct era_report *report)
 	return 0;
 }
 
-/*
- * The kernel's dm targets write below the page cache of the block device, so
- * what an earlier reader left there can be old as long as a target holds the
- * device. Clean pages are dropped by either call; BLKFLSBUF needs privilege.
- */
-static void drop_cache(const struct era_device *device)
-{
-	if (!device->block_device)
-		return;
-	ioctl(device->fd, BLKFLSBUF, 0);
-	posix_fadvise(device->fd, 0, 0, POSIX_FADV_DONTNEED);
-}
-
 int era_device_open(struct era_device *device, const char *path,
 		    unsigned int flags, const struct era_io *io,
 		    struct era_report *report)
@@ -138,7 +125,8 @@ int era_device_open(struct era_device *device, const char *path,
 
 	*device = (struct era_device){ .io = io ? io : &era_io_system,
 				       .path = path,
-				       .fd = -1 };
+				       .fd = -1,
+				       .shared = flags & ERA_DEVICE_SHARED };
 	/*
 	 * O_EXCL without O_CREAT is defined for block devices only, and there
 	 * it keeps mounted, mapped and otherwise claimed devices out.
@@ -148,9 +136,6 @@ int era_device_open(struct era_device *device, const char *path,
 			mode |= O_EXCL;
 		if (flags & ERA_DEVICE_WRITE)
 			r = path_check(path, &st);
-	/* it became one between stat and open */
-	if (!r && exclusive && device->block_device && !(mode & O_EXCL))
-		r = open_error(report, path, flags, EBUSY);
 	}
 	if (r)
 		return open_error(report, path, flags, -r);
@@ -163,16 +148,32 @@ int era_device_open(struct era_device *device, const char *path,
 	if (device->fd < 0)
 		return open_error(report, path, flags, errno);
 	r = measure(device, report);
+	/* it became one between stat and open */
+	if (!r && exclusive && device->block_device && !(mode & O_EXCL))
+		r = open_error(report, path, flags, EBUSY);
 	if (!r && exclusive && !device->block_device &&
 	    flock(device->fd,
 		  LOCK_NB | (flags & ERA_DEVICE_WRITE ? LOCK_EX : LOCK_SH)) &&
 	    errno == EWOULDBLOCK)
 		r = open_error(report, path, flags, EBUSY);
-	if (!r && !exclusive)
-		drop_cache(device);
+	if (!r)
+		era_device_refresh(device);
 	if (r)
 		era_device_close(device);
 	return r;
+}
+
+/*
+ * The kernel's dm targets write below the page cache of the block device, so
+ * what an earlier reader left there can be old as long as a target holds the
+ * device. Clean pages are dropped by either call; BLKFLSBUF needs privilege.
+ */
+void era_device_refresh(const struct era_device *device)
+{
+	if (!device->block_device || !device->shared)
+		return;
+	ioctl(device->fd, BLKFLSBUF, 0);
+	posix_fadvise(device->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 void era_device_init_new(struct era_device *device, const char *path, int fd,
@@ -516,10 +517,22 @@ int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr)
 	return r;
 }
 
+void era_device_changed(struct era_device *device, uint64_t block)
+{
+	note_failure(device, block, -ESTALE);
+}
+
 int era_device_check(struct era_device *device, struct era_report *report)
 {
 	if (!device->surprise)
 		return 0;
+	if (device->surprise == -ESTALE) {
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "%s: changed while it was being read, at offset "
+			   "%" PRIu64,
+			   device->path, device->surprise_offset);
+		return -ESTALE;
+	}
 	device->error_offset = device->surprise_offset;
 	return era_device_report(device, report, "read", device->surprise);
 }

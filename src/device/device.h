@@ -62,6 +62,7 @@ struct era_device {
 	int fd;
 	uint64_t nr_blocks; /* whole metadata blocks */
 	bool block_device;
+	bool shared;   /* not opened exclusively */
 	bool growable; /* a new file: nr_blocks follows what is written */
 	/* told of all that was read or written, in bytes; may be NULL */
 	void (*moved)(void *arg, uint64_t n);
@@ -70,8 +71,9 @@ struct era_device {
 	uint64_t error_offset; /* bytes */
 	/*
 	 * The first failure to read a block that is not a bit in known_bad (a
-	 * scanner's, or NULL): whoever has planned for a device that can be
-	 * read must not go on with one that can no longer be.
+	 * scanner's, or NULL), or the first that has changed: whoever has
+	 * planned for a device that can be read and that nobody else writes
+	 * must not go on with another.
 	 */
 	const uint64_t *known_bad;
 	int surprise; /* 0 or a negative errno */
@@ -98,6 +100,12 @@ void era_device_close(struct era_device *device);
 
 /* Whether both are the same file or the same block device. */
 bool era_device_same(const struct era_device *a, const struct era_device *b);
+
+/*
+ * What is read from here on is what the device holds now, not what was read
+ * before; matters only where somebody else may write it.
+ */
+void era_device_refresh(const struct era_device *device);
 
 /* What stands in for a block, or NULL. */
 const uint8_t *era_substitute_of(const struct era_substitutes *substitutes,
@@ -139,6 +147,9 @@ int era_device_flush(struct era_device *device);
 
 /* Makes blocks [first, first + nr) read as zeroes. */
 int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr);
+
+/* Block is no longer what it was when it was first read: a surprise. */
+void era_device_changed(struct era_device *device, uint64_t block);
 
 /* Reports a surprise and returns its errno; 0 where there was none. */
 int era_device_check(struct era_device *device, struct era_report *report);

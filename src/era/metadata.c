@@ -291,6 +291,7 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
 	r = walk_init(&walk, device, report, NULL);
 	if (!r)
 		r = era_metadata_load(md, &walk, &sb, snapshot);
+	md->opened = true;
 	if (!r && walk.nr_faults)
 		r = -EUCLEAN;
 	if (!r && reachable) {
@@ -301,4 +302,40 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
 	if (r)
 		era_metadata_release(md);
 	return r;
+}
+
+static bool is_same_state(const struct era_superblock *a,
+			  const struct era_superblock *b)
+{
+	return a->geometry.current_era == b->geometry.current_era &&
+	       a->writeset_root == b->writeset_root &&
+	       a->writeset_tree_root == b->writeset_tree_root &&
+	       a->era_array_root == b->era_array_root;
+}
+
+int era_metadata_confirm(const struct era_metadata *md)
+{
+	struct era_superblock now;
+	uint64_t location = ERA_SUPERBLOCK_LOCATION;
+	int r;
+
+	if (!md->opened)
+		return 0;
+	era_device_refresh(md->device);
+	r = era_superblock_read(&now, md->device, location, NULL);
+	if (!r && md->snapshot) {
+		location = now.metadata_snap;
+		r = location == md->sb.location ? 0 : -ESTALE;
+		if (!r)
+			r = era_superblock_read(&now, md->device, location,
+						NULL);
+	}
+	if (!r && is_same_state(&now, &md->sb))
+		return 0;
+	era_report(md->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   md->snapshot ? "%s: the metadata snapshot was dropped "
+				  "while it was being read"
+				: "%s: changed while it was being read",
+		   md->device->path);
+	return -ESTALE;
 }

@@ -28,6 +28,8 @@ struct era_metadata {
 	struct era_superblock sb;
 	/* the snapshot's copy gives the trees, the live one all the rest */
 	bool snapshot;
+	/* as it was read, where era_metadata_confirm() is to compare it */
+	bool opened;
 	struct array_map eras;
 	struct era_writeset *writesets; /* by ascending era, open one last */
 	size_t nr_writesets;
@@ -57,6 +59,14 @@ void era_metadata_release(struct era_metadata *md);
 int era_metadata_open(struct era_metadata *md, struct era_device *device,
 		      bool snapshot, struct block_set *reachable,
 		      struct era_report *report);
+
+/*
+ * After all else was read: whether what era_metadata_open() has read first is
+ * still there. A live device whose metadata snapshot is dropped uses its
+ * blocks again, and another of the same kind would pass for what was meant.
+ * Returns 0, or -ESTALE, reported; 0 for what was not opened but loaded.
+ */
+int era_metadata_confirm(const struct era_metadata *md);
 
 /* Adds the writesets of one sound leaf of the tree; 0 or -ENOMEM. */
 int era_metadata_load_writesets(struct era_metadata *md, struct walk *walk,

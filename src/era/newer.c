@@ -131,6 +131,9 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 	else if (!r)
 		r = find_later(newer, md, &orphans, reachable, report);
 	era_orphans_release(&orphans);
+	/* what could be read once and then not was never compared */
+	if (!r)
+		r = era_device_check(scan->device, report);
 	if (!r && scan->nr_unreadable)
 		newer->nr_unreadable = count_unreadable(scan, reachable);
 	if (!r && newer->nr_unreadable)

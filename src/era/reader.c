@@ -116,6 +116,8 @@ int era_read(struct era_metadata *md, struct era_visitor *sink)
 	if (!r)
 		r = read_array(md, &window, &md->eras, give_eras, sink);
 	array_window_release(&window);
+	if (!r)
+		r = era_metadata_confirm(md);
 	return r ? r : sink->end(sink);
 }
 
@@ -143,5 +145,7 @@ int era_read_logical(struct era_metadata *md, struct era_visitor *sink)
 	if (!r)
 		r = era_fold(&fold);
 	era_layers_release(&fold.layers);
+	if (!r)
+		r = era_metadata_confirm(md);
 	return r ? r : sink->end(sink);
 }

@@ -88,7 +88,7 @@ static enum tree tree_of(const struct era_scan *scan, uint64_t block)
 		default:
 			return TREE_NONE;
 		}
-		if (era_device_read(scan->device, block, 1, data) ||
+		if (era_scan_read(scan, block, data) ||
 		    !node_nr_entries(data))
 			return TREE_NONE;
 		block = node_child(data, 0);
@@ -138,7 +138,7 @@ static bool count_all(struct rebuilding *rb, const struct era_witness *w,
 	memset(rb->refs, 0, (size_t)scan->nr_blocks);
 	rb->refs[ERA_SUPERBLOCK_LOCATION] = 1;
 	count_ref(rb, index_block);
-	if (era_device_read(scan->device, index_block, 1, data))
+	if (era_scan_read(scan, index_block, data))
 		return false;
 	for (uint32_t i = 0; i < space_map_nr_bitmaps(scan->nr_blocks); i++) {
 		uint64_t bitmap =
@@ -156,7 +156,7 @@ static bool count_all(struct rebuilding *rb, const struct era_witness *w,
 			return false;
 		if (!era_role_is_node(role) && role != ROLE_SUPERBLOCK)
 			continue;
-		if (era_device_read(scan->device, block, 1, data))
+		if (era_scan_read(scan, block, data))
 			return false;
 		count_refs(rb, role, data);
 	}
@@ -241,7 +241,7 @@ static uint64_t array_length(const struct era_scan *scan, uint64_t root)
 		enum era_role role = era_scan_role(scan, root);
 		uint32_t last;
 
-		if (era_device_read(scan->device, root, 1, data))
+		if (era_scan_read(scan, root, data))
 			return 0;
 		if (role == ROLE_ERAS || role == ROLE_WORDS)
 			return index * get_le32(data + ARRAY_MAX_ENTRIES) +

@@ -53,8 +53,15 @@ static enum era_role array_role(const uint8_t *data)
 	return value_size == 4 ? ROLE_ERAS : ROLE_WORDS;
 }
 
+static bool is_zero(const uint8_t *data)
+{
+	return !get_le64(data) && !memcmp(data, data + 8, ERA_BLOCK_SIZE - 8);
+}
+
 enum era_role era_role_of(const uint8_t *data, uint64_t block)
 {
+	if (is_zero(data))
+		return ROLE_ZERO;
 	/*
 	 * A checksum is worth computing only where the block number is in
 	 * one of its two places, or for block 0, whose number proves nothing.
@@ -76,11 +83,6 @@ enum era_role era_role_of(const uint8_t *data, uint64_t block)
 		return ROLE_BITMAP;
 	}
 	return ROLE_UNKNOWN;
-}
-
-static bool is_zero(const uint8_t *data)
-{
-	return !get_le64(data) && !memcmp(data, data + 8, ERA_BLOCK_SIZE - 8);
 }
 
 /* Reads [first, first + nr), block by block where they do not come at once. */
@@ -139,9 +141,7 @@ static void scan_chunk(struct era_scan *scan, uint64_t first, size_t nr,
 
 		scan->roles[first + i] =
 			(uint8_t)(failed[i] ? ROLE_UNREADABLE
-				  : is_zero(data)
-					  ? ROLE_ZERO
-					  : era_role_of(data, first + i));
+					    : era_role_of(data, first + i));
 		if (!failed[i])
 			continue;
 		block_set_add(&scan->unreadable, first + i);
@@ -196,6 +196,17 @@ void era_scan_release(struct era_scan *scan)
 	*scan = (struct era_scan){ .device = NULL };
 }
 
+int era_scan_read(const struct era_scan *scan, uint64_t block, void *data)
+{
+	int r = era_device_read(scan->device, block, 1, data);
+
+	if (!r && era_role_of(data, block) != era_scan_role(scan, block)) {
+		era_device_changed(scan->device, block);
+		r = -ESTALE;
+	}
+	return r;
+}
+
 int era_scan_each(const struct era_scan *scan, enum era_role role,
 		  const struct block_set *skip,
 		  int (*fn)(void *arg, uint64_t block, const uint8_t *data),
@@ -210,7 +221,7 @@ int era_scan_each(const struct era_scan *scan, enum era_role role,
 		if (skip && block_set_has(skip, block))
 			continue;
 		/* it was readable a moment ago; if not now, it is lost */
-		if (!era_device_read(scan->device, block, 1, data))
+		if (!era_scan_read(scan, block, data))
 			r = fn(arg, block, data);
 	}
 	return r;

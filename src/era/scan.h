@@ -75,6 +75,13 @@ static inline bool era_role_is_node(enum era_role role)
 }
 
 /*
+ * Reads a block of a role that is checked again, for nothing keeps a device
+ * from changing in between. Returns 0, what the read says, or -ESTALE; either
+ * is a surprise.
+ */
+int era_scan_read(const struct era_scan *scan, uint64_t block, void *data);
+
+/*
  * Calls fn for each block of this role that skip (or NULL) does not hold, in
  * ascending order, with its contents. Stops at the first non-zero result.
  */

@@ -201,5 +201,7 @@ int era_read_since(struct era_metadata *md, uint32_t era,
 		r = end_range(s, nr_blocks);
 	array_window_release(&s->window);
 	free(s);
+	if (!r)
+		r = era_metadata_confirm(md);
 	return r ? r : sink->end(sink);
 }

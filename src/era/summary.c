@@ -233,6 +233,8 @@ int era_summary_make(struct era_summary *summary, struct era_metadata *md,
 	if (table.slots)
 		r = count(&table, md);
 	if (!r)
+		r = era_metadata_confirm(md);
+	if (!r)
 		r = make_lines(summary, &table);
 	if (!r) {
 		set_states(summary, md);

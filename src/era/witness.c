@@ -21,7 +21,7 @@ int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
 
 	*witness = (struct era_witness){ .nr_blocks = nr };
 	if (era_scan_role(scan, index_block) != ROLE_INDEX ||
-	    era_device_read(scan->device, index_block, 1, index))
+	    era_scan_read(scan, index_block, index))
 		return -EUCLEAN;
 	witness->counts = calloc(1, (size_t)nr + 1);
 	if (!witness->counts)
@@ -34,7 +34,7 @@ int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
 		if (!block) /* the space map covers less than the device */
 			break;
 		if (era_scan_role(scan, block) != ROLE_BITMAP ||
-		    era_device_read(scan->device, block, 1, bitmap)) {
+		    era_scan_read(scan, block, bitmap)) {
 			era_witness_release(witness);
 			return -EUCLEAN;
 		}
@@ -97,7 +97,7 @@ int era_witness_find(struct era_witness *witness, const struct era_scan *scan,
 		return -EUCLEAN;
 	era_scan_each(scan, ROLE_BITMAP, NULL, try_bitmap, &f);
 	if (!f.found || f.ambiguous ||
-	    era_device_read(scan->device, f.found, 1, bitmap))
+	    era_scan_read(scan, f.found, bitmap))
 		return -EUCLEAN;
 	witness->counts = calloc(1, (size_t)root->nr_blocks + 1);
 	if (!witness->counts)

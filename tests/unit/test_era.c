@@ -25,6 +25,7 @@ TestSuite(superblock, .timeout = 60);
 TestSuite(builder, .timeout = 120);
 TestSuite(fold, .timeout = 120);
 TestSuite(since, .timeout = 120);
+TestSuite(reader, .timeout = 60);
 
 /* --- the superblock ---------------------------------------------------------
  */
@@ -766,9 +767,126 @@ Test(builder, a_metadata_snapshot_is_read_apart_from_the_live_metadata)
 	cr_assert_eq(era_metadata_open(&md, &fake.device, true, NULL, NULL), 0);
 	cr_assert(md.snapshot);
 	cr_assert_eq(md.nr_writesets, 2);
+	cr_assert_eq(era_metadata_confirm(&md), 0);
 	era_metadata_release(&md);
 	compare(&live, &fake, false);
 	fake_release(&fake);
 	model_release(&old);
 	model_release(&live);
+}
+
+static unsigned int nr_ends;
+
+static int sink_superblock(struct era_visitor *v, const struct era_geometry *g)
+{
+	(void)v;
+	(void)g;
+	return 0;
+}
+
+static int sink_begin(struct era_visitor *v, uint32_t era, uint32_t nr_bits)
+{
+	(void)v;
+	(void)era;
+	(void)nr_bits;
+	return 0;
+}
+
+static int sink_words(struct era_visitor *v, uint32_t first,
+		      const uint64_t *words, size_t nr)
+{
+	(void)v;
+	(void)first;
+	(void)words;
+	(void)nr;
+	return 0;
+}
+
+static int sink_writeset_end(struct era_visitor *v)
+{
+	(void)v;
+	return 0;
+}
+
+static int sink_eras(struct era_visitor *v, uint32_t first,
+		     const uint32_t *eras, size_t nr)
+{
+	(void)v;
+	(void)first;
+	(void)eras;
+	(void)nr;
+	return 0;
+}
+
+static int sink_end(struct era_visitor *v)
+{
+	(void)v;
+	nr_ends++;
+	return 0;
+}
+
+static const struct era_visitor counting_sink = {
+	sink_superblock,   sink_begin, sink_words,
+	sink_writeset_end, sink_eras,  sink_end
+};
+
+/* Metadata whose superblock says that another state is the snapshot's. */
+static void change_snapshot(struct fake_device *fake, uint64_t location,
+			    uint32_t eras_later)
+{
+	struct era_superblock sb;
+
+	era_superblock_get(&sb, fake_block(fake, 0));
+	sb.metadata_snap = location;
+	era_superblock_put(fake_block(fake, 0), &sb);
+	if (!location)
+		return;
+	era_superblock_get(&sb, fake_block(fake, location));
+	sb.geometry.current_era += eras_later;
+	era_superblock_put(fake_block(fake, location), &sb);
+}
+
+Test(reader, a_snapshot_that_is_dropped_while_it_is_read_is_an_error)
+{
+	for (int how = 0; how < 3; how++) {
+		struct fake_report report;
+		struct era_visitor sink;
+		struct fake_device fake;
+		struct era_metadata md;
+		struct era_builder b;
+		struct model m;
+		uint64_t location;
+
+		srand(15);
+		model_init(&m, 5000, 2, false);
+		fake_init(&fake, NR_METADATA);
+		fake_report_init(&report);
+		cr_assert_eq(era_builder_init(&b, &fake.device, NULL), 0);
+		cr_assert_eq(drive(&m, &b.visitor), 0);
+		cr_assert_eq(era_builder_take_snapshot(&b), 0);
+		cr_assert_eq(drive(&m, &b.visitor), 0);
+		cr_assert_eq(era_builder_commit(&b), 0);
+		era_builder_release(&b);
+		cr_assert_eq(era_metadata_open(&md, &fake.device, true, NULL,
+					       &report.report),
+			     0);
+		location = md.sb.location;
+		sink = counting_sink;
+		nr_ends = 0;
+		cr_assert_eq(era_read(&md, &sink), 0);
+		cr_assert_eq(nr_ends, 1);
+		/* dropped; dropped and taken elsewhere; and in its place */
+		change_snapshot(&fake, how ? location : 0, how == 1 ? 0 : 1);
+		if (how == 1)
+			fake_block(&fake, location)[0] ^= 1;
+		cr_assert_eq(era_read(&md, &sink), -ESTALE);
+		cr_assert_eq(era_read_logical(&md, &sink), -ESTALE);
+		cr_assert(strstr(report.fatal, "was dropped while"), "%s",
+			  report.fatal);
+		/* no result may look finished */
+		cr_assert_eq(nr_ends, 1);
+		era_metadata_release(&md);
+		fake_release(&fake);
+		model_release(&m);
+	}
 }
