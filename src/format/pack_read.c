@@ -19,6 +19,7 @@
 #include "format/pack_format.h"
 #include "format/pack_inflate.h"
 #include "format/pack_read.h"
+#include "pdata/block.h"
 
 #define MAX_THREADS 8
 #define RUN_BLOCKS 64u /* written in one call */
@@ -300,7 +301,8 @@ static int read_record(struct worker *worker, bool known)
 	}
 	/* only one thread can have claimed block 0 */
 	memcpy(reader->superblock, room, ERA_BLOCK_SIZE);
-	reader->has_superblock = true;
+	reader->has_superblock =
+		room[0] || memcmp(room, room + 1, ERA_BLOCK_SIZE - 1);
 	return 0;
 }
 
@@ -423,6 +425,12 @@ int pack_reader_zero_rest(struct pack_reader *reader, struct era_device *device)
 	uint64_t block = 1, end;
 	int r = 0;
 
+	/* what lies past the pack would look like a newer history, too */
+	end = device->nr_blocks < MAX_METADATA_BLOCKS ? device->nr_blocks
+						      : MAX_METADATA_BLOCKS;
+	if (end > reader->nr_blocks)
+		r = era_device_zero(device, reader->nr_blocks,
+				    end - reader->nr_blocks);
 	for (; block < reader->nr_blocks && !r; block = end) {
 		bool seen = block_set_has(&reader->seen, block);
 

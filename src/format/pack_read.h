@@ -26,7 +26,7 @@ struct pack_reader {
 	pthread_mutex_t lock;	   /* of what follows */
 	uint64_t next_chunk;	   /* its offset */
 	struct block_set seen;
-	bool has_superblock;
+	bool has_superblock; /* one that is not all zero */
 	uint8_t superblock[ERA_BLOCK_SIZE];
 	int error;	       /* of the earliest chunk that has one */
 	uint64_t error_offset; /* of that chunk */
@@ -51,7 +51,7 @@ int pack_reader_run(struct pack_reader *reader, struct era_device *device);
 
 /*
  * After pack_reader_run(): makes the blocks that the pack does not hold read
- * as zeroes on device, block 0 excepted.
+ * as zeroes on device, as far as metadata can reach, block 0 excepted.
  */
 int pack_reader_zero_rest(struct pack_reader *reader,
 			  struct era_device *device);

@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "era/superblock.h"
 #include "format/output_file.h"
 #include "format/pack_read.h"
 #include "format/pack_target.h"
 #include "tools/tool.h"
+#include "tools/unpack_device.h"
 
 struct arguments {
 	const char *input;
@@ -70,70 +70,6 @@ static const struct argp argp = {
 	NULL
 };
 
-static int write_superblock(struct pack_reader *reader,
-			    struct era_device *device,
-			    struct era_report *report)
-{
-	int r = era_device_write(device, 0, 1, reader->superblock);
-
-	return r ? era_device_report(device, report, "write", r) : 0;
-}
-
-static int flush(struct era_device *device, struct era_report *report)
-{
-	int r = era_device_flush(device);
-
-	return r ? era_device_report(device, report, "flush", r) : 0;
-}
-
-static int check_room(const struct pack_reader *reader,
-		      const struct era_device *device,
-		      struct era_report *report)
-{
-	if (device->nr_blocks >= reader->nr_blocks)
-		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s is too small: it has %" PRIu64
-		   " metadata blocks, the pack %" PRIu64,
-		   device->path, device->nr_blocks, reader->nr_blocks);
-	return -ENOSPC;
-}
-
-/*
- * A device cannot be written beside its name, so the pack is read through
- * once before anything is written. The superblock is invalid until all else
- * is safe; a pack without one leaves it so, as the kernel formats a device
- * whose first block is zero.
- */
-static int fill_device(struct pack_reader *reader, struct era_device *device,
-		       struct era_report *report)
-{
-	int r = check_room(reader, device, report);
-
-	if (!r)
-		r = pack_reader_run(reader, NULL);
-	if (r)
-		return r;
-	r = era_superblock_invalidate(device);
-	if (r)
-		return era_device_report(device, report, "write", r);
-	r = pack_reader_run(reader, device);
-	if (!r)
-		r = pack_reader_zero_rest(reader, device);
-	if (!r)
-		r = flush(device, report);
-	if (r)
-		return r;
-	if (!reader->has_superblock) {
-		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
-			   "the pack has no superblock, so %s has none",
-			   device->path);
-		return 0;
-	}
-	r = write_superblock(reader, device, report);
-	return r ? r : flush(device, report);
-}
-
 static int unpack_to_device(struct pack_reader *reader,
 			    const struct arguments *args,
 			    struct era_report *report)
@@ -144,7 +80,7 @@ static int unpack_to_device(struct pack_reader *reader,
 
 	if (r)
 		return r;
-	r = fill_device(reader, &device, report);
+	r = unpack_device(reader, &device, report);
 	era_device_close(&device);
 	return r;
 }
@@ -176,7 +112,7 @@ static int fill_file(struct pack_reader *reader, struct output_file *file,
 	device.growable = false;
 	r = pack_reader_run(reader, &device);
 	if (!r && reader->has_superblock)
-		r = write_superblock(reader, &device, report);
+		r = unpack_superblock(reader, &device, report);
 	return r;
 }
 
@@ -184,15 +120,25 @@ static int unpack_to_file(struct pack_reader *reader,
 			  const struct arguments *args,
 			  struct era_report *report)
 {
+	struct era_device old = { .fd = -1 };
 	struct output_file file;
-	int r = output_file_open(&file, args->output, report);
+	int r = 0;
 
+	/* who is at work on a file that is replaced would work for nothing */
+	if (!access(args->output, F_OK))
+		r = era_device_open(&old, args->output, ERA_DEVICE_WRITE, NULL,
+				    report);
 	if (r)
 		return r;
-	r = fill_file(reader, &file, report);
-	if (!r)
-		return output_file_commit(&file, report);
-	output_file_discard(&file);
+	r = output_file_open(&file, args->output, report);
+	if (!r) {
+		r = fill_file(reader, &file, report);
+		if (!r)
+			r = output_file_commit(&file, report);
+		else
+			output_file_discard(&file);
+	}
+	era_device_close(&old);
 	return r;
 }
 
