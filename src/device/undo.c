@@ -3,8 +3,11 @@
  * Writing and applying undo files. A file is a header and records, all
  * little-endian:
  *   header  8 bytes magic, le32 version, le32 crc, le64 nr_blocks
- *   record  le64 block, le32 crc, le32 0, 4096 bytes
- * where a crc is CRC-32C of all other bytes of the header or record.
+ *   record  le64 block, le32 crc, le32 kind, 4096 bytes
+ * where a crc is CRC-32C of all other bytes of the header or record. The kind
+ * says whether the block held these bytes before, or was to hold them next:
+ * that is recorded of block 0 alone, and tells at the end whether the device
+ * is still as it was left.
  */
 #include "config.h"
 
@@ -17,12 +20,18 @@
 
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "base/path.h"
 #include "device/undo.h"
 
 #define HEADER_SIZE 24
+#define RECORD_KIND 12
 #define RECORD_HEAD 16
 #define RECORD_SIZE (RECORD_HEAD + ERA_BLOCK_SIZE)
-#define UNDO_VERSION 1
+#define UNDO_VERSION 2
+
+enum record_kind { HELD_BEFORE, HELD_NEXT };
+
+#define SECTOR 512 /* what a device writes whole, or not at all */
 
 static const char magic[8] = "dmeraUND";
 
@@ -53,9 +62,18 @@ static int write_fully(int fd, const uint8_t *data, size_t len)
 	return 0;
 }
 
+static int add_record(struct undo_log *log, uint64_t block,
+		      enum record_kind kind, uint8_t *record)
+{
+	put_le64(record, block);
+	put_le32(record + RECORD_KIND, kind);
+	put_le32(record + 8, record_crc(record));
+	return write_fully(log->fd, record, RECORD_SIZE);
+}
+
 static int save_block(struct undo_log *log, uint64_t block)
 {
-	uint8_t record[RECORD_SIZE] = { 0 };
+	uint8_t record[RECORD_SIZE];
 	int r;
 
 	if (log->saved[block / 64] >> (block % 64) & 1)
@@ -65,9 +83,7 @@ static int save_block(struct undo_log *log, uint64_t block)
 		return 0;
 	if (r)
 		return r;
-	put_le64(record, block);
-	put_le32(record + 8, record_crc(record));
-	r = write_fully(log->fd, record, RECORD_SIZE);
+	r = add_record(log, block, HELD_BEFORE, record);
 	if (!r)
 		log->saved[block / 64] |= UINT64_C(1) << (block % 64);
 	return r;
@@ -82,9 +98,24 @@ static int save_range(struct undo_log *log, off_t offset, size_t len)
 
 	for (uint64_t block = first; block < end && !r; block++)
 		r = save_block(log, block);
-	if (!r && fdatasync(log->fd))
-		r = -errno;
 	return r;
+}
+
+/* What block 0 is going to hold; all of it is in one write. */
+static int save_next(struct undo_log *log, const void *data, off_t offset,
+		     size_t len)
+{
+	uint8_t record[RECORD_SIZE];
+
+	if (offset || len < ERA_BLOCK_SIZE)
+		return 0;
+	memcpy(record + RECORD_HEAD, data, ERA_BLOCK_SIZE);
+	return add_record(log, 0, HELD_NEXT, record);
+}
+
+static int flush_log(struct undo_log *log)
+{
+	return fdatasync(log->fd) ? -errno : 0;
 }
 
 static ssize_t undo_readv(const struct era_io *io, int fd,
@@ -102,10 +133,15 @@ static ssize_t undo_write(const struct era_io *io, int fd, const void *data,
 
 	if (!log->error)
 		log->error = save_range(log, offset, len);
+	if (!log->error)
+		log->error = save_next(log, data, offset, len);
+	if (!log->error)
+		log->error = flush_log(log);
 	if (log->error) {
 		errno = -log->error;
 		return -1;
 	}
+	log->used = true;
 	return log->below->write(log->below, fd, data, len, offset);
 }
 
@@ -159,11 +195,13 @@ int undo_log_start(struct undo_log *log, struct era_device *device,
 	put_le32(header + 12, header_crc(header));
 	if (!r)
 		r = write_fully(log->fd, header, HEADER_SIZE);
-	if (!r && fsync(log->fd))
-		r = -errno;
 	/* the superblock comes first: without it the rest is of no use */
 	if (!r)
-		r = save_range(log, 0, ERA_BLOCK_SIZE);
+		r = save_block(log, 0);
+	if (!r && fsync(log->fd))
+		r = -errno;
+	if (!r)
+		r = path_sync_dir(path);
 	log->error = r;
 	if (r)
 		return undo_log_finish(log);
@@ -179,6 +217,8 @@ int undo_log_finish(struct undo_log *log)
 	close(log->fd);
 	free(log->saved);
 	log->saved = NULL;
+	if (!log->used) /* there is nothing to be undone */
+		unlink(log->path);
 	if (log->error)
 		era_report(log->report, ERA_FATAL, NULL, ERA_NO_DATA,
 			   "cannot write the undo file %s: %s", log->path,
@@ -186,33 +226,62 @@ int undo_log_finish(struct undo_log *log)
 	return log->error;
 }
 
+/* As many bytes as there are, which may come in parts. */
+static ssize_t read_at(int fd, uint8_t *buf, size_t len, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n =
+			pread(fd, buf + done, len - done, offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
 /* The next record: 1, 0 at the end, -EBADMSG where it is damaged. */
 static int read_record(int fd, uint64_t number, uint8_t *record)
 {
 	off_t at = (off_t)(HEADER_SIZE + number * RECORD_SIZE);
-	ssize_t n = pread(fd, record, RECORD_SIZE, at);
+	ssize_t n = read_at(fd, record, RECORD_SIZE, at);
 
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	if (n < (ssize_t)RECORD_SIZE)
 		return 0;
 	return get_le32(record + 8) == record_crc(record) ? 1 : -EBADMSG;
+}
+
+static int check_header(int fd, const struct era_device *device)
+{
+	uint8_t header[HEADER_SIZE];
+	ssize_t n = read_at(fd, header, HEADER_SIZE, 0);
+
+	if (n < 0)
+		return (int)n;
+	if (n < HEADER_SIZE || memcmp(header, magic, sizeof(magic)) ||
+	    get_le32(header + 8) != UNDO_VERSION ||
+	    get_le32(header + 12) != header_crc(header))
+		return -EBADMSG;
+	return get_le64(header + 16) == device->nr_blocks ? 0 : -ENXIO;
 }
 
 /* Checks the whole file before anything is written. */
 static int check_file(int fd, const struct era_device *device,
 		      uint64_t *nr_records)
 {
-	uint8_t header[HEADER_SIZE], record[RECORD_SIZE];
-	int r;
+	uint8_t record[RECORD_SIZE];
+	int r = check_header(fd, device);
 
-	if (pread(fd, header, HEADER_SIZE, 0) != HEADER_SIZE ||
-	    memcmp(header, magic, sizeof(magic)) ||
-	    get_le32(header + 8) != UNDO_VERSION ||
-	    get_le32(header + 12) != header_crc(header))
-		return -EBADMSG;
-	if (get_le64(header + 16) != device->nr_blocks)
-		return -ENXIO;
+	if (r)
+		return r;
 	for (*nr_records = 0;; ++*nr_records) {
 		r = read_record(fd, *nr_records, record);
 		if (!r && !*nr_records)
@@ -224,6 +293,33 @@ static int check_file(int fd, const struct era_device *device,
 		if (get_le64(record) >= device->nr_blocks)
 			return -EBADMSG;
 	}
+}
+
+/*
+ * Whether nobody has written the device since: its block 0 is what it was
+ * before or was to be next, or has some sectors of either. Had a kernel gone
+ * on from the repaired state, the old one would forget what it has recorded,
+ * and not be whole any more. A block that cannot be read nobody went on from.
+ */
+static int check_unused(int fd, struct era_device *device, uint64_t nr_records)
+{
+	uint8_t now[ERA_BLOCK_SIZE], record[RECORD_SIZE];
+	unsigned int known = 0; /* a bit for each sector */
+	int r;
+
+	if (era_device_read(device, 0, 1, now))
+		return 0;
+	for (uint64_t i = 0; i < nr_records; i++) {
+		r = read_record(fd, i, record);
+		if (r <= 0)
+			return r ? r : -EBADMSG;
+		for (size_t at = 0; !get_le64(record) && at < ERA_BLOCK_SIZE;
+		     at += SECTOR)
+			if (!memcmp(now + at, record + RECORD_HEAD + at,
+				    SECTOR))
+				known |= 1u << at / SECTOR;
+	}
+	return known == (1u << ERA_BLOCK_SIZE / SECTOR) - 1 ? 0 : -ESTALE;
 }
 
 /* Writes back block 0 alone, or all blocks but that. */
@@ -238,7 +334,8 @@ static int put_back(int fd, struct era_device *device, uint64_t nr_records,
 		if (r <= 0)
 			return r ? r : -EBADMSG;
 		r = 0;
-		if (!get_le64(record) == superblock)
+		if (get_le32(record + RECORD_KIND) == HELD_BEFORE &&
+		    !get_le64(record) == superblock)
 			r = era_device_write(device, get_le64(record), 1,
 					     record + RECORD_HEAD);
 	}
@@ -259,12 +356,17 @@ int undo_apply(const char *path, struct era_device *device,
 		return r;
 	}
 	r = check_file(fd, device, &nr_records);
+	if (!r)
+		r = check_unused(fd, device, nr_records);
 	if (r) {
 		era_report(
 			report, ERA_FATAL, NULL, ERA_NO_DATA,
 			r == -EBADMSG ? "%s is not an undo file, or is damaged"
 			: r == -ENXIO ? "%s belongs to a device of another size"
-				      : "cannot read the undo file %s",
+			: r == -ESTALE
+				? "%s does not belong to this device, or the "
+				  "device was written since: nothing is undone"
+				: "cannot read the undo file %s",
 			path);
 	} else {
 		/* in this order the old state is whole after the first */

@@ -16,6 +16,7 @@ struct undo_log {
 	const char *path;
 	int fd;
 	uint64_t *saved; /* a bit for each block */
+	bool used;	 /* something was overwritten */
 	int error;	 /* of the file; then nothing more is written */
 };
 
@@ -27,14 +28,18 @@ struct undo_log {
 int undo_log_start(struct undo_log *log, struct era_device *device,
 		   const char *path, struct era_report *report);
 
-/* Takes the log away again; returns 0, or what went wrong with the file. */
+/*
+ * Takes the log away again, and its file with it where nothing was overwritten.
+ * Returns 0, or what went wrong with the file.
+ */
 int undo_log_finish(struct undo_log *log);
 
 /*
  * Puts back everything that path holds, block 0 first: from then on the
  * device is in its old state again. A file that is damaged, or that belongs
- * to a device of another size, is refused before anything is written; a last
- * record that is incomplete is of a write that never happened.
+ * to another device, or to one that was written since, is refused before
+ * anything is written; a last record that is incomplete is of a write that
+ * never happened.
  */
 int undo_apply(const char *path, struct era_device *device,
 	       struct era_report *report);

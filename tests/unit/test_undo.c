@@ -102,7 +102,8 @@ Test(undo, saves_each_block_once)
 	struct fixture f;
 
 	log_change(&f);
-	cr_assert_eq(size_of(f.path), HEADER + 5 * RECORD);
+	/* of block 0 what it was to hold, too */
+	cr_assert_eq(size_of(f.path), HEADER + 6 * RECORD);
 	fixture_release(&f);
 }
 
@@ -249,6 +250,75 @@ Test(undo, a_file_of_another_device_is_refused)
 	f.fake.device.nr_blocks--;
 	expect_refused(&f, -ENXIO, "another size");
 	f.fake.device.nr_blocks++;
+	fixture_release(&f);
+}
+
+Test(undo, a_device_that_was_written_since_is_left_alone)
+{
+	struct fixture f;
+
+	log_change(&f);
+	/* a kernel has gone on from the repaired state */
+	f.fake.data[184]++;
+	expect_refused(&f, -ESTALE, "was written since");
+	f.fake.data[184]--;
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+	cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+	fixture_release(&f);
+}
+
+Test(undo, a_copy_of_the_file_that_was_cut_short_is_refused)
+{
+	struct fixture f;
+
+	log_change(&f);
+	cr_assert_eq(truncate(f.path, size_of(f.path) - (off_t)RECORD), 0);
+	expect_refused(&f, -ESTALE, "was written since");
+	fixture_release(&f);
+}
+
+Test(undo, a_torn_superblock_is_put_back)
+{
+	for (unsigned int sectors = 0; sectors < 256; sectors += 5) {
+		struct fixture f;
+
+		log_change(&f);
+		for (size_t i = 0; i < 8; i++)
+			if (sectors >> i & 1)
+				memcpy(f.fake.data + i * 512,
+				       f.before + i * 512, 512);
+		cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+		cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+		fixture_release(&f);
+	}
+}
+
+Test(undo, a_superblock_that_cannot_be_read_is_put_back)
+{
+	struct fixture f;
+
+	log_change(&f);
+	f.fake.bad_block = 0;
+	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
+	cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+	fixture_release(&f);
+}
+
+Test(undo, no_file_is_left_where_nothing_was_overwritten)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	cr_assert_eq(undo_log_start(&f.log, &f.fake.device, f.path, NULL), 0);
+	cr_assert_eq(access(f.path, F_OK), 0);
+	cr_assert_eq(undo_log_finish(&f.log), 0);
+	cr_assert_eq(access(f.path, F_OK), -1);
+	/* nor where the superblock cannot be saved */
+	f.fake.bad_block = 0;
+	cr_assert_eq(undo_log_start(&f.log, &f.fake.device, f.path, NULL),
+		     -EIO);
+	cr_assert_eq(f.fake.device.io, &f.fake.io);
+	cr_assert_eq(access(f.path, F_OK), -1);
 	fixture_release(&f);
 }
 
