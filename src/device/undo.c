@@ -307,7 +307,7 @@ static int check_unused(int fd, struct era_device *device, uint64_t nr_records)
 	unsigned int known = 0; /* a bit for each sector */
 	int r;
 
-	if (era_device_read(device, 0, 1, now))
+	if (era_device_read_raw(device, 0, 1, now))
 		return 0;
 	for (uint64_t i = 0; i < nr_records; i++) {
 		r = read_record(fd, i, record);

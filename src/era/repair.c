@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "era/builder.h"
 #include "era/check.h"
@@ -98,8 +99,8 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 	r = era_check(s->device,
 		      s->options.reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0,
 		      &quiet);
-	if (r)
-		return r;
+	if (r) /* which only the quiet report has heard of */
+		return era_device_check(s->device, s->report) ?: r;
 	*need = s->md.sb.writeset_root || s->rest_corrected ||
 				quiet.nr[ERA_FATAL] ||
 				quiet.nr[ERA_NON_FATAL] ||
@@ -239,8 +240,10 @@ int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
 	if (!r)
 		r = count_snapshot(s, &walk);
 	/* what was sound a moment ago has to be so still */
-	if (!r && walk.nr_faults)
-		r = era_device_check(s->device, report) ?: -EUCLEAN;
+	if (!r && walk.nr_faults) {
+		era_device_changed(s->device, ERA_SUPERBLOCK_LOCATION);
+		r = era_device_check(s->device, report);
+	}
 	if (!r)
 		r = check_room(s, &builder, need, &reserved);
 	if (!r)
@@ -249,4 +252,46 @@ int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
 	era_builder_release(&builder);
 	block_set_release(&reserved);
 	return r;
+}
+
+static bool is_zero(const uint8_t *data)
+{
+	return !data[0] && !memcmp(data, data + 1, ERA_BLOCK_SIZE - 1);
+}
+
+/* All zero is no state to go back to: the kernel would format it. */
+static int take_back(struct era_device *device, const uint8_t *superblock,
+		     struct era_report *report)
+{
+	bool go_back = superblock && !is_zero(superblock);
+	int r;
+
+	if (go_back)
+		r = era_device_write(device, ERA_SUPERBLOCK_LOCATION, 1,
+				     superblock);
+	else
+		r = era_superblock_invalidate(device);
+	if (!r)
+		r = era_device_flush(device);
+	if (r)
+		return era_device_report(device, report, "write", r);
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   go_back ? "the repaired metadata is not sound: the state "
+			     "from before the repair was put back"
+			   : "the repaired metadata is not sound: its "
+			     "superblock was made invalid");
+	return 0;
+}
+
+int era_repair_verify(struct era_device *device, bool reachable_only,
+		      const uint8_t *superblock, struct era_report *report)
+{
+	uint64_t before = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
+	int r = era_check(device, reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0,
+			  report);
+
+	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] == before)
+		return 0;
+	take_back(device, superblock, report);
+	return r ? r : -EUCLEAN;
 }

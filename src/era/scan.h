@@ -24,7 +24,10 @@ enum era_role {
 	ROLE_UNREAD,	 /* until the scan is finished */
 };
 
-/* What a block that belongs at block is, ROLE_UNKNOWN where it is not sound. */
+/*
+ * What a block that belongs at block is: ROLE_ZERO where nothing is there,
+ * ROLE_UNKNOWN where it is not sound.
+ */
 enum era_role era_role_of(const uint8_t *data, uint64_t block);
 
 struct era_scan {

@@ -110,7 +110,9 @@ static int write_all(struct chunk_writer *writer, const void *data, size_t len)
 
 			if (r)
 				return r;
-		} else if (n < 0 && errno != EINTR) {
+		} else if (n == 0) {
+			return -EIO; /* or it would be tried for ever */
+		} else if (errno != EINTR) {
 			return -errno;
 		}
 	}

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "device/undo.h"
-#include "era/check.h"
 #include "era/repair.h"
 #include "format/report_json.h"
 #include "tools/repair_summary.h"
@@ -234,23 +233,6 @@ static struct era_visitor ignore = { ignore_superblock, ignore_begin,
 				     ignore_words,	ignore_end,
 				     ignore_eras,	ignore_end };
 
-/* What was written must hold up to the check of era_check. */
-static int verify(const struct arguments *args, struct era_device *device,
-		  struct era_report *report)
-{
-	uint64_t before = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
-	unsigned int flags =
-		args->salvage.reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0;
-	int r = era_check(device, flags, report);
-
-	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != before) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "the repaired metadata is not sound");
-		r = -EUCLEAN;
-	}
-	return r;
-}
-
 static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 		     const struct era_repair_told *told,
 		     struct era_report *report)
@@ -259,9 +241,10 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 	int r;
 
 	if (tool_is_device(args->output, salvage->device)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is both input and output (--in-place repairs it)",
-			   args->output);
+		era_report(
+			report, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s is both input and output (--in-place repairs it)",
+			args->output);
 		return -EINVAL;
 	}
 	r = tool_target_open(&target, args->output, report);
@@ -274,7 +257,9 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 	/* all of it is written: the check can have its memory */
 	era_salvage_close(salvage);
 	if (!r)
-		r = verify(args, &target.device, report);
+		r = era_repair_verify(&target.device,
+				      args->salvage.reachable_only, NULL,
+				      report);
 	return tool_target_close(&target, r, report);
 }
 
@@ -284,22 +269,30 @@ static int repair_in_place(const struct arguments *args,
 			   const struct era_repair_told *told,
 			   struct era_report *report)
 {
+	struct era_device *device = salvage->device;
+	uint8_t superblock[ERA_BLOCK_SIZE];
 	struct undo_log log;
+	bool readable;
 	int r = 0, undo;
 
 	if (need == ERA_REPAIR_NOTHING)
 		return 0;
+	readable = !era_device_read_raw(device, 0, 1, superblock);
 	if (args->undo)
-		r = undo_log_start(&log, salvage->device, args->undo, report);
+		r = undo_log_start(&log, device, args->undo, report);
 	if (r)
 		return r;
 	r = era_repair_in_place(salvage, need, told, report);
+	/* all of it is written: the check can have its memory */
+	era_salvage_close(salvage);
+	if (!r)
+		r = era_repair_verify(device, args->salvage.reachable_only,
+				      readable ? superblock : NULL, report);
 	if (args->undo) {
 		undo = undo_log_finish(&log);
 		r = r ? r : undo;
 	}
-	era_salvage_close(salvage);
-	return r ? r : verify(args, salvage->device, report);
+	return r;
 }
 
 static int repair(const struct arguments *args, struct era_salvage *salvage,

@@ -9,8 +9,10 @@
 
 #include "power_cut.h"
 
-/* All subsets are tried of so many blocks, samples of more. */
+/* All subsets are tried of so many blocks or sectors, samples of more. */
 #define ALL_SUBSETS 5
+
+#define SECTOR 512 /* what a device writes whole, or not at all */
 
 /* A part of a write that reaches the device or does not. */
 struct unit {
@@ -68,8 +70,8 @@ static void try_state(struct power_cut *cut, struct fake_device *state,
 			continue;
 		}
 		/* each of its sectors may or may not get there */
-		for (size_t n = 0; n < part.len; n += 512) {
-			struct unit sector = { part.offset + n, 512,
+		for (size_t n = 0; n < part.len; n += SECTOR) {
+			struct unit sector = { part.offset + n, SECTOR,
 					       part.data ? part.data + n
 							 : NULL };
 
@@ -99,12 +101,53 @@ static bool pick_first(uint64_t subset, size_t i)
 	return i < subset;
 }
 
+/* Whether a sector of a unit, at n in it, would change what is there. */
+static bool changes(const uint8_t *flushed, const struct unit *unit, size_t n)
+{
+	static const uint8_t zeroes[SECTOR];
+
+	return memcmp(flushed + unit->offset + n,
+		      unit->data ? unit->data + n : zeroes, SECTOR);
+}
+
+/*
+ * The sectors that make a difference, where they are few enough to try all
+ * subsets of; as a rule those of a superblock that is written alone.
+ */
+static bool find_sectors(struct units *sectors, const uint8_t *flushed,
+			 const struct units *units)
+{
+	for (size_t i = 0; i < units->nr; i++) {
+		const struct unit *unit = &units->unit[i];
+
+		for (size_t n = 0; n < unit->len; n += SECTOR) {
+			if (!changes(flushed, unit, n))
+				continue;
+			if (sectors->nr == ALL_SUBSETS)
+				return false;
+			sectors->unit[sectors->nr++] =
+				(struct unit){ unit->offset + n, SECTOR,
+					       unit->data ? unit->data + n
+							  : NULL };
+		}
+	}
+	return true;
+}
+
 /* The states after a cut before the flush that would save these units. */
 static void cut_at(struct power_cut *cut, struct fake_device *state,
 		   const uint8_t *flushed, const struct units *units, size_t at)
 {
 	unsigned int samples = cut->samples;
+	struct unit few[ALL_SUBSETS];
+	struct units sectors = { few, 0, ALL_SUBSETS };
 
+	if (find_sectors(&sectors, flushed, units)) {
+		for (uint64_t s = 0; s < UINT64_C(1) << sectors.nr; s++)
+			try_state(cut, state, flushed, &sectors, pick_bit, s,
+				  at, false);
+		return;
+	}
 	if (units->nr <= ALL_SUBSETS) {
 		for (uint64_t s = 0; s < UINT64_C(1) << units->nr; s++)
 			try_state(cut, state, flushed, units, pick_bit, s, at,

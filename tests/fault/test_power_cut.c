@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Repair in place, repair to another device, restore and undo, each with the
- * power cut at every point: the device holds the old state or the new one,
- * never a third.
+ * Repair in place, repair to another device, restore, unpack and undo, each
+ * with the power cut at every point: the device holds the old state or the new
+ * one, or none that anybody takes for whole.
  *
  *     test_power_cut [IMAGE...]
  *     ERA_CRASH_SAMPLES  of each cut with too many states to try (default 6)
@@ -15,21 +15,19 @@
 #include <unistd.h>
 
 #include "device/undo.h"
-#include "era/builder.h"
-#include "era/reader.h"
-#include "era/repair.h"
+#include "jobs.h"
 #include "power_cut.h"
-
-static const struct era_repair_told nobody = { NULL, NULL };
 
 /* One image's way from the old state to the new. */
 struct way {
 	const struct image *image;
 	const char *what;
 	const uint8_t *before, *after;
-	struct dates dates;  /* of the new state */
-	char undo[64];	     /* file, or empty */
-	uint64_t *undo_size; /* of the file when the log's entry was made */
+	bool bit_for_bit;   /* the new state need not be sound */
+	struct dates dates; /* of the new state */
+	char undo[64];	    /* file, or empty */
+	/* of the file's durable part when the log's entry was made */
+	uint64_t *undo_size;
 	size_t nr_undo_size;
 };
 
@@ -136,11 +134,20 @@ static void judge_target(void *arg, struct fake_device *state, size_t at)
 	uint64_t size = state->device.nr_blocks * ERA_BLOCK_SIZE;
 
 	(void)at;
-	if (is_zero_superblock(state) && !is_superblock(state, way->before))
+	if (!memcmp(state->data, way->before, size))
+		return;
+	if (is_zero_superblock(state))
 		failed(way->image, "%s: the kernel would format it", way->what);
-	else if (is_superblock(state, way->after))
+	else if (is_superblock(state, way->after) && way->bit_for_bit &&
+		 is_valid(state)) {
+		if (memcmp(state->data, way->after, size))
+			failed(way->image,
+			       "%s: the superblock is there, not "
+			       "the rest",
+			       way->what);
+	} else if (is_superblock(state, way->after) && !way->bit_for_bit)
 		judge_new(way, state);
-	else if (is_valid(state) && memcmp(state->data, way->before, size))
+	else if (is_valid(state))
 		failed(way->image, "%s: half of it is taken for whole",
 		       way->what);
 }
@@ -181,27 +188,37 @@ static uint64_t cut_everywhere(struct way *way, const struct fake_device *fake,
 /* --- repair in place --------------------------------------------------------
  */
 
-static int repair_in_place(struct fake_device *fake, const struct image *image,
-			   enum era_repair_need *need)
-{
-	struct era_salvage salvage;
-	int r = salvage_image(&salvage, &fake->device, image, false, NULL);
+/*
+ * Stands before fsync and fdatasync (-Wl,--wrap): the only file that is
+ * flushed while a job runs is the undo file, up to its end.
+ */
+static uint64_t durable;
 
-	if (r)
-		return r;
-	r = era_repair_need(&salvage, need);
-	if (!r && *need != ERA_REPAIR_NOTHING)
-		r = era_repair_in_place(&salvage, *need, &nobody, NULL);
-	era_salvage_close(&salvage);
-	return r;
+int __real_fsync(int fd);
+int __real_fdatasync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fsync(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	if (end > 0) /* the directory has no end that says anything */
+		durable = (uint64_t)end;
+	return __real_fsync(fd);
 }
 
-/* Stands before the undo log's file and notes its size at each call. */
+int __wrap_fdatasync(int fd)
+{
+	durable = (uint64_t)lseek(fd, 0, SEEK_END);
+	return __real_fdatasync(fd);
+}
+
+/* Stands before the device and notes the undo file's size at each call. */
 struct watch {
 	struct era_io io;
 	struct fake_device *fake;
 	struct way *way;
-	int fd;
 };
 
 static void note_size(const struct watch *watch)
@@ -211,8 +228,7 @@ static void note_size(const struct watch *watch)
 	way->undo_size = realloc(way->undo_size,
 				 (way->nr_undo_size + 2) * sizeof(uint64_t));
 	/* the first note is for a cut before the first call, too */
-	way->undo_size[way->nr_undo_size++] =
-		(uint64_t)lseek(watch->fd, 0, SEEK_END);
+	way->undo_size[way->nr_undo_size++] = durable;
 	way->undo_size[way->nr_undo_size] =
 		way->undo_size[way->nr_undo_size - 1];
 }
@@ -245,20 +261,21 @@ static int watch_sync(const struct era_io *io, int fd)
 static int repair_with_undo(struct fake_device *fake, struct way *way,
 			    enum era_repair_need *need)
 {
-	struct watch watch = {
-		{ watch_readv, watch_write, watch_sync, NULL }, fake, way, -1
-	};
+	struct watch watch = { { watch_readv, watch_write, watch_sync, NULL },
+			       fake,
+			       way };
+	struct fake_report report;
 	struct undo_log log;
 	int r, finished;
 
+	fake_report_init(&report);
 	snprintf(way->undo, sizeof(way->undo), "/tmp/era-undo-%d",
 		 (int)getpid());
 	fake->device.io = &watch.io;
 	r = undo_log_start(&log, &fake->device, way->undo, NULL);
 	if (r)
 		return r;
-	watch.fd = log.fd;
-	r = repair_in_place(fake, way->image, need);
+	r = job_in_place(fake, way->image, need, &report.report);
 	finished = undo_log_finish(&log);
 	fake->device.io = &fake->io;
 	return r ? r : finished;
@@ -293,8 +310,10 @@ static uint64_t cut_in_place(const struct image *image, uint64_t *nr_undoing)
 	uint64_t size = image->nr_blocks * ERA_BLOCK_SIZE, nr = 0;
 	enum era_repair_need need = ERA_REPAIR_NOTHING, again;
 	uint8_t *after = malloc(size);
+	struct fake_report report;
 	struct fake_device fake;
 
+	fake_report_init(&report);
 	fake_init(&fake, image->nr_blocks);
 	memcpy(fake.data, image->data, size);
 	fake.logging = true;
@@ -319,7 +338,7 @@ static uint64_t cut_in_place(const struct image *image, uint64_t *nr_undoing)
 	/* a second repair */
 	memcpy(fake.data, after, size);
 	fake_reset(&fake);
-	if (repair_in_place(&fake, image, &again) ||
+	if (job_in_place(&fake, image, &again, &report.report) ||
 	    again != ERA_REPAIR_NOTHING || fake.nr_log)
 		failed(image, "a second repair finds something to do");
 out:
@@ -334,72 +353,96 @@ out:
 /* --- to another device ------------------------------------------------------
  */
 
-/* Repairs, or copies as a restore does where the image is sound. */
-static int write_target(struct fake_device *source, struct fake_device *target,
-			const struct image *image, bool restore)
+/* Blocks that a target has more than what is written to it. */
+#define LARGER 40
+
+enum job { TO_ANOTHER, RESTORE, UNPACK, NR_JOBS };
+
+static const char *const job_names[] = { "to another", "restore", "unpack" };
+
+static int write_target(enum job job, struct fake_device *target,
+			const struct image *image)
 {
-	struct era_salvage salvage;
-	struct era_builder builder;
-	struct era_metadata md;
+	struct fake_report report;
+	struct fake_device source;
+	char pack[64];
 	int r;
 
-	if (!restore) {
-		r = salvage_image(&salvage, &source->device, image, false,
-				  NULL);
-		if (r)
-			return r;
-		r = era_repair_to(&salvage, &target->device, &nobody, NULL);
-		era_salvage_close(&salvage);
-		return r;
+	fake_report_init(&report);
+	fake_init(&source, image->nr_blocks);
+	memcpy(source.data, image->data, image->nr_blocks * ERA_BLOCK_SIZE);
+	if (job == TO_ANOTHER) {
+		r = job_repair_to(&source, target, image, &report.report);
+	} else if (job == RESTORE) {
+		r = job_restore(&source, target, &report.report);
+	} else {
+		snprintf(pack, sizeof(pack), "/tmp/era-pack-%d", (int)getpid());
+		make_pack(image, pack);
+		r = job_unpack(pack, target, &report.report);
+		unlink(pack);
 	}
-	r = era_metadata_open(&md, &source->device, false, NULL, NULL);
-	if (r)
-		return r;
-	r = era_builder_init(&builder, &target->device, NULL);
-	if (!r)
-		r = era_read(&md, &builder.visitor);
-	if (!r)
-		r = era_builder_commit(&builder);
-	era_builder_release(&builder);
-	era_metadata_release(&md);
+	fake_release(&source);
 	return r;
 }
 
+/* Whether the job has done what it is for. */
+static bool is_done(struct way *way, struct fake_device *target)
+{
+	uint64_t size = way->image->nr_blocks * ERA_BLOCK_SIZE;
+
+	if (!way->bit_for_bit)
+		return dates_read(&way->dates, &target->device) &&
+		       dates_complete(&way->dates, way->image);
+	for (size_t i = 0; i < (size_t)LARGER * ERA_BLOCK_SIZE; i++)
+		if (target->data[size + i])
+			return false;
+	/* a superblock that is all zero stays invalid */
+	return !memcmp(target->data + ERA_BLOCK_SIZE,
+		       way->image->data + ERA_BLOCK_SIZE,
+		       size - ERA_BLOCK_SIZE) &&
+	       (!memcmp(target->data, way->image->data, ERA_BLOCK_SIZE) ||
+		!is_valid(target));
+}
+
 static uint64_t cut_target(const struct image *image, const struct image *older,
-			   bool restore)
+			   enum job job)
 {
 	struct way way = { .image = image,
-			   .what = restore ? "restore" : "to another" };
-	uint64_t size = image->nr_blocks * ERA_BLOCK_SIZE, nr = 0;
-	uint8_t *after = malloc(size);
-	struct fake_device source, target;
+			   .what = job_names[job],
+			   .bit_for_bit = job == UNPACK };
+	uint64_t nr_blocks = image->nr_blocks + LARGER, nr = 0;
+	uint8_t *before = malloc(nr_blocks * ERA_BLOCK_SIZE);
+	uint8_t *after = malloc(nr_blocks * ERA_BLOCK_SIZE);
+	struct fake_device target;
 
-	fake_init(&source, image->nr_blocks);
-	memcpy(source.data, image->data, size);
-	fake_init(&target, image->nr_blocks);
-	memcpy(target.data, older->data, size);
+	fake_init(&target, nr_blocks);
+	memcpy(target.data, older->data, image->nr_blocks * ERA_BLOCK_SIZE);
+	/* what is past the end of the other must not be left, either */
+	memcpy(target.data + image->nr_blocks * ERA_BLOCK_SIZE,
+	       older->data + ERA_BLOCK_SIZE, LARGER * ERA_BLOCK_SIZE);
+	memcpy(before, target.data, nr_blocks * ERA_BLOCK_SIZE);
 	target.logging = true;
-	way.before = older->data;
-	if (write_target(&source, &target, image, restore)) {
+	way.before = before;
+	if (write_target(job, &target, image)) {
 		failed(image, "%s: failed", way.what);
-	} else if (!dates_read(&way.dates, &target.device) ||
-		   !dates_complete(&way.dates, image)) {
-		failed(image, "%s: the result is not sound", way.what);
+	} else if (!is_done(&way, &target)) {
+		failed(image, "%s: the result is not what it should be",
+		       way.what);
 	} else {
-		memcpy(after, target.data, size);
+		memcpy(after, target.data, nr_blocks * ERA_BLOCK_SIZE);
 		way.after = after;
 		nr = cut_everywhere(&way, &target, judge_target);
 	}
 	dates_release(&way.dates);
+	free(before);
 	free(after);
-	fake_release(&source);
 	fake_release(&target);
 	return nr;
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t in_place = 0, undoing = 0, to_another = 0, restore = 0;
+	uint64_t in_place = 0, undoing = 0, to[NR_JOBS] = { 0 };
 	const struct image *older = NULL;
 	struct image *images;
 	size_t nr = images_load(&images, argc, argv);
@@ -410,14 +453,16 @@ int main(int argc, char **argv)
 		if (!older || (image->sound && !older->sound))
 			older = image;
 		in_place += cut_in_place(image, &undoing);
-		to_another += cut_target(image, older, false);
-		if (image->sound)
-			restore += cut_target(image, older, true);
+		for (enum job job = 0; job < NR_JOBS; job++)
+			if (job != RESTORE || image->sound)
+				to[job] += cut_target(image, older, job);
 	}
 	printf("states after a power cut on %zu images: in place %llu, undo "
-	       "%llu, to another device %llu, restore %llu; %u bad\n",
+	       "%llu, to another device %llu, restore %llu, unpack %llu; "
+	       "%u bad\n",
 	       nr, (unsigned long long)in_place, (unsigned long long)undoing,
-	       (unsigned long long)to_another, (unsigned long long)restore,
+	       (unsigned long long)to[TO_ANOTHER],
+	       (unsigned long long)to[RESTORE], (unsigned long long)to[UNPACK],
 	       nr_failed);
 	images_free(images, nr);
 	free(images);

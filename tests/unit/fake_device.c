@@ -50,6 +50,10 @@ static ssize_t fake_readv(const struct era_io *io, int fd,
 	(void)fd;
 	if (fails(fake, FAKE_READ))
 		return errno ? -1 : 0;
+	if (fake->becomes && fake->nr_calls[FAKE_READ] > fake->becomes_at) {
+		memcpy(fake->data, fake->becomes, size);
+		fake->becomes = NULL;
+	}
 	for (int i = 0; i < nr_iov; i++) {
 		size_t n = iov[i].iov_len;
 
@@ -102,6 +106,8 @@ static ssize_t fake_write(const struct era_io *io, int fd, const void *data,
 		return errno ? -1 : 0;
 	if (fake->most && len > fake->most)
 		len = fake->most;
+	if (fake->nr_calls[FAKE_WRITE] == fake->forget + 1)
+		return (ssize_t)len;
 	memcpy(fake->data + offset, data, len);
 	log_write(fake, data, len, (uint64_t)offset);
 	return (ssize_t)len;
@@ -144,6 +150,7 @@ void fake_init(struct fake_device *fake, uint64_t nr_blocks)
 			    .fd = -1,
 			    .nr_blocks = nr_blocks },
 		.bad_block = NO_CALL,
+		.forget = NO_CALL - 1,
 		.can_discard = true,
 	};
 	fake->device.io = &fake->io;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A metadata device in memory behind struct era_io: it can fail any call, do
- * less than it was asked, be interrupted, and keeps a log of all writes and
+ * less than it was asked, be interrupted, forget or change, and keeps a log of all writes and
  * flushes from which the state after a power cut is made.
  */
 #ifndef TESTS_FAKE_DEVICE_H
@@ -35,6 +35,10 @@ struct fake_device {
 	bool interrupt;	    /* every second call is, with EINTR */
 	size_t most;	    /* bytes done in one call, 0: all */
 	bool can_discard;
+	uint64_t forget; /* the write of this number is not done after all */
+	/* from the read of this number on the device holds this, once */
+	const uint8_t *becomes;
+	uint64_t becomes_at;
 
 	bool logging;
 	struct fake_write *log;

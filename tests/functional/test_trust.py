@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What others may do while a tool that runs as root is at work, or have done
+before: links and files put where results go, two tools on one device, a
+device that is written, shortened or replaced underneath.
+"""
+
+import os
+import stat
+import subprocess
+import time
+
+import pytest
+
+from helpers import data
+from helpers.blocks import SIZE, SUPERBLOCK, SUPERBLOCK_FIELDS, seal
+from helpers.reader import Metadata
+from test_any_tool import (  # noqa: F401
+    READ_METADATA, WRITE_RESULT, XML, assert_refused, loop, name_of, read,
+    write)
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+SOMEBODY_ELSE = 12345
+
+
+@pytest.fixture
+def sticky(tmp_path):
+    """A directory such as /tmp."""
+    path = tmp_path / "sticky"
+    path.mkdir()
+    path.chmod(0o1777)
+    return path
+
+
+def give_away(path):
+    os.chown(path, SOMEBODY_ELSE, SOMEBODY_ELSE, follow_symlinks=False)
+
+
+# Ways to write over what somebody else has put at OUTPUT; the old content of
+# what a link leads to is that of crash_k61.
+WRITERS = {
+    **{tool: [name_of(tool), *args, "-o", "OUTPUT", "INPUT"]
+       for tool, args in WRITE_RESULT.items()},
+    "era_repair -o": ["era_repair", "-i", "INPUT", "-o", "OUTPUT"],
+    "era_repair --in-place": ["era_repair", "--in-place", "OUTPUT"],
+    "era_restore": ["era_restore", "-i", "XML", "-o", "OUTPUT"],
+    "era_metadata_pack": ["era_metadata_pack", "--force", "-i", "INPUT",
+                          "-o", "OUTPUT"],
+    "era_metadata_unpack": ["era_metadata_unpack", "--force", "-i", "PACK",
+                            "-o", "OUTPUT"],
+}
+writer = pytest.mark.parametrize("call", WRITERS)
+
+
+@pytest.fixture
+def call_writer(run, image, tmp_path):
+    def call_with(call, output):
+        path = image("clean")
+        words = {"INPUT": path, "OUTPUT": output, "XML": tmp_path / "xml",
+                 "PACK": tmp_path / "pack"}
+        words["XML"].write_bytes(XML)
+        run("era_metadata_pack", "-i", path, "-o", words["PACK"])
+        return run(*(words.get(word, word) for word in WRITERS[call]))
+    return call_with
+
+
+@needs_root
+@writer
+@pytest.mark.parametrize("dangling", [False, True],
+                         ids=["to a file", "to nothing"])
+def test_a_link_of_somebody_else_is_not_followed(call_writer, tmp_path, sticky,
+                                                 call, dangling):
+    victim = tmp_path / "victim"
+    if not dangling:
+        victim.write_bytes(data.read("crash_k61"))
+    (sticky / "trap").symlink_to(victim)
+    give_away(sticky / "trap")
+    # one's own link is followed, and the one that it leads to is not
+    (tmp_path / "link").symlink_to(sticky / "trap")
+    for output in (sticky / "trap", tmp_path / "link"):
+        assert_refused(call_writer(call, output), output)
+    assert victim.exists() != dangling
+    if not dangling:
+        assert victim.read_bytes() == data.read("crash_k61")
+    assert len(list(sticky.iterdir())) == 1
+
+
+@needs_root
+@writer
+def test_a_file_of_somebody_else_is_not_written(call_writer, sticky, call):
+    trap = sticky / "trap"
+    trap.write_bytes(data.read("crash_k61"))
+    give_away(trap)
+    assert_refused(call_writer(call, trap), trap, "somebody else")
+    assert trap.read_bytes() == data.read("crash_k61")
+    assert len(list(sticky.iterdir())) == 1
+
+
+@needs_root
+@pytest.mark.parametrize("tool", WRITE_RESULT)
+def test_a_fifo_of_somebody_else_is_not_waited_for(run, image, sticky, tool):
+    os.mkfifo(sticky / "trap")
+    give_away(sticky / "trap")
+    assert_refused(write(run, tool, image("clean"), "-o", sticky / "trap"),
+                   "somebody else")
+
+
+@needs_root
+def test_ones_own_link_in_such_a_directory_is_followed(run, image, tmp_path,
+                                                       sticky):
+    (sticky / "link").symlink_to(tmp_path / "out")
+    assert run("era_dump", image("clean"), "-o", sticky / "link").status == 0
+    assert (tmp_path / "out").read_bytes() == data.dump("clean")
+
+
+@pytest.mark.parametrize("call", ["era_dump", "era_restore",
+                                  "era_metadata_pack", "era_metadata_unpack"])
+def test_a_new_file_opens_to_whom_the_umask_says(call_writer, tmp_path, call):
+    before = os.umask(0o027)
+    try:
+        assert call_writer(call, tmp_path / "out").status == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
+
+
+@needs_root
+def test_a_file_that_is_replaced_keeps_its_owner(call_writer, tmp_path):
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    out.chmod(0o660)
+    os.chown(out, SOMEBODY_ELSE, SOMEBODY_ELSE)
+    assert call_writer("era_dump", out).status == 0
+    assert (out.stat().st_uid, out.stat().st_gid) == (SOMEBODY_ELSE,) * 2
+    assert stat.S_IMODE(out.stat().st_mode) == 0o660
+
+
+# --- nothing but what was asked for -------------------------------------------
+
+HOSTILE = {
+    "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": ":/etc/passwd",
+    "HOME": "/nonexistent", "TMPDIR": "/nonexistent", "PATH": "",
+    "XML_CATALOG_FILES": "/etc/passwd", "XML_DEBUG_CATALOG": "1",
+    "SGML_CATALOG_FILES": "/etc/passwd", "http_proxy": "http://127.0.0.1:9",
+    "POSIXLY_CORRECT": "1", "ARGP_HELP_FMT": "rmargin=1", "COLUMNS": "1",
+    "GZIP": "-9", "ZLIB": "x", "JANSSON_SEED": "0", "NO_COLOR": "1",
+    "COLORTERM": "truecolor", "TERM": "xterm-256color",
+}
+
+
+@pytest.mark.parametrize("call", [
+    call for call in WRITERS if not call.startswith("era_map")])
+def test_no_environment_variable_changes_what_is_written(
+        call_writer, tmp_path, monkeypatch, call):
+    out = tmp_path / "out"
+    contents = []
+    for environment in ({}, HOSTILE):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        out.write_bytes(data.read("crash_k61"))
+        result = call_writer(call, out)
+        assert result.status == 0, result.err
+        contents.append((result.out, out.read_bytes()))
+    assert contents[0] == contents[1]
+
+
+def test_no_tool_can_execute_map_or_connect(all_tools):
+    """By the symbols that they take from libraries: no program is started, no
+    library loaded by name, no socket made; and no file is mapped, so that one
+    which is cut short underneath is an error and no SIGBUS."""
+    if all_tools.instrumented:
+        pytest.skip("not under a sanitizer")
+    forbidden = {
+        "execl", "execle", "execlp", "execv", "execve", "execveat", "execvp",
+        "execvpe", "fexecve", "fork", "vfork", "popen", "system",
+        "posix_spawn", "posix_spawnp", "dlopen", "dlmopen", "socket",
+        "mmap", "mmap64", "wordexp", "xmlLoadCatalog", "xmlLoadCatalogs",
+    }
+    for tool in sorted({name_of(call) for call in [*READ_METADATA, *WRITERS]}):
+        path = all_tools.directory / tool
+        listed = subprocess.run(["nm", "-D", "--undefined-only", path],
+                                stdout=subprocess.PIPE, text=True, check=False)
+        if listed.returncode or "write" not in listed.stdout:
+            pytest.skip("nm does not list what the tools take of libraries")
+        taken = {line.split()[-1].partition("@")[0]
+                 for line in listed.stdout.splitlines()}
+        assert not taken & forbidden
+
+
+# --- two at once --------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["file", "loop"])
+def test_several_repairs_of_one_device_at_once(all_tools, image, loop, kind):
+    """Each is done, or refused because the device is in use."""
+    path = image("crash_k61")
+    device = loop(path) if kind == "loop" else path
+    refused = 0
+    for _ in range(5):
+        if kind == "file":
+            path.write_bytes(data.read("crash_k61"))
+        repairs = [all_tools.popen("era_repair", "--in-place", device,
+                                   stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
+                   for _ in range(6)]
+        for repair in repairs:
+            said = repair.communicate()[1]
+            if repair.returncode:
+                assert repair.returncode == 1
+                assert b"in use" in said
+                refused += 1
+        assert Metadata(path.read_bytes()).problems() == []
+        assert Metadata(path.read_bytes()).superblock().writeset_root == 0
+    assert refused < 5 * 6
+
+
+def test_a_repair_waits_for_nobody(all_tools, run, image, tmp_path):
+    """A dump that is not read on holds its device meanwhile."""
+    path = image("crash_k61")
+    os.mkfifo(tmp_path / "fifo")
+    dump = all_tools.popen("era_dump", path, "-o", tmp_path / "fifo",
+                           stderr=subprocess.DEVNULL)
+    while not in_locks(dump.pid):
+        assert dump.poll() is None
+        time.sleep(0.01)
+    try:
+        assert_refused(run("era_repair", "--in-place", path), "in use")
+        assert_refused(run("era_metadata_unpack", "--force", "-i",
+                           pack_of(run, image, tmp_path), "-o", path),
+                       "in use")
+    finally:
+        dump.kill()
+        dump.wait()
+    assert path.read_bytes() == data.read("crash_k61")
+
+
+def in_locks(pid):
+    with open("/proc/locks", encoding="ascii") as locks:
+        return any(line.split()[4] == str(pid) for line in locks)
+
+
+def pack_of(run, image, tmp_path):
+    run("era_metadata_pack", "-i", image("clean"), "-o", tmp_path / "pack")
+    return tmp_path / "pack"
+
+
+# --- a device that changes underneath -----------------------------------------
+
+def test_a_repair_is_not_undone_once_the_device_was_used(run, image, tmp_path):
+    """The old state would forget what was recorded since."""
+    path, undo = image("crash_k61"), tmp_path / "undo"
+    assert run("era_repair", "--undo", undo, "--in-place", path).status == 0
+    content = bytearray(path.read_bytes())
+    block = content[:SIZE]
+    at = SUPERBLOCK_FIELDS["current_era"][0]
+    block[at] += 1
+    seal(block, SUPERBLOCK)
+    content[:SIZE] = block
+    path.write_bytes(content)
+    assert_refused(run("era_repair", "--undo-apply", undo, path), "since")
+    assert path.read_bytes() == content
+
+
+def test_another_device_is_not_undone(run, image, tmp_path):
+    undo = tmp_path / "undo"
+    run("era_repair", "--undo", undo, "--in-place", image("crash_k61"))
+    other = image("clean")
+    assert_refused(run("era_repair", "--undo-apply", undo, other))
+    assert other.read_bytes() == data.read("clean")
+
+
+def test_an_unpack_leaves_nothing_of_what_was_there(run, image, loop, tmp_path):
+    """Past the end of the pack as well: it would look like a newer history."""
+    pack = tmp_path / "pack"
+    small = image("clean")
+    run("era_metadata_pack", "-i", small, "-o", pack)
+    content = data.read("stale_live")
+    large = image("large", content + content[SIZE:])
+    device = loop(large)
+    assert run("era_metadata_unpack", "--force", "-i", pack, "-o",
+               device).status == 0
+    assert run("era_check", device).status == 0
+    unpacked = large.read_bytes()
+    assert unpacked[:len(data.read("clean"))] == data.read("clean")
+    assert not any(unpacked[len(data.read("clean")):])
+
+
+@pytest.mark.parametrize("tool", READ_METADATA)
+@pytest.mark.parametrize("kept", [1, 3, 100])
+def test_a_file_that_was_cut_short(run, image, tool, kept):
+    path = image("clean_snap")
+    os.truncate(path, kept * SIZE)
+    assert_refused_whatever(read(run, tool, path))
+
+
+def assert_refused_whatever(result):
+    assert result.status == 1
+    assert result.err.count("\n") >= 1
+
+
+@pytest.mark.bare
+def test_a_file_that_is_cut_short_while_it_is_read(all_tools, run, tmp_path):
+    """An error at any moment, and never a signal."""
+    xml = tmp_path / "xml"
+    nr_blocks = 3000000
+    with open(xml, "w", encoding="ascii") as file:
+        file.write(f'<superblock uuid="" block_size="128" '
+                   f'nr_blocks="{nr_blocks}" current_era="3">\n'
+                   f'  <era_array>\n')
+        file.writelines(f'    <era block="{i}" era="{i % 3}"/>\n'
+                        for i in range(nr_blocks))
+        file.write('  </era_array>\n</superblock>\n')
+    path = tmp_path / "large"
+    assert run("era_restore", "-i", xml, "-o", path).status == 0
+    size, ends = path.stat().st_size, set()
+    for delay in range(12):
+        os.truncate(path, size)
+        run("era_restore", "-q", "-i", xml, "-o", path)
+        process = all_tools.popen("era_dump", path, "-o", tmp_path / "out",
+                                  stderr=subprocess.DEVNULL)
+        time.sleep(delay / 100)
+        os.truncate(path, size // 8)
+        ends.add(process.wait(60))
+    assert ends <= {0, 1}
