@@ -181,6 +181,9 @@ static uint64_t cut_everywhere(struct way *way, const struct fake_device *fake,
 				 .arg = way,
 				 .samples = setting("ERA_CRASH_SAMPLES", 6) };
 
+	if (fake->log[fake->nr_log - 1].len)
+		failed(way->image, "%s: done, and not all of it is flushed",
+		       way->what);
 	power_cut_run(&cut);
 	return cut.nr_states;
 }
