@@ -13,6 +13,7 @@
 
 #include "era/check.h"
 #include "format/report_json.h"
+#include "tools/confine.h"
 #include "tools/tool.h"
 
 #define KEY_SUPERBLOCK_ONLY 0x100
@@ -168,6 +169,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = args.json ? check_json(&args, &text.report)
 		      : check_text(&args, &text.report);

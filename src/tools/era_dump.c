@@ -12,6 +12,7 @@
 #include "era/salvage.h"
 #include "format/output.h"
 #include "format/xml_writer.h"
+#include "tools/confine.h"
 #include "tools/source.h"
 #include "tools/tool.h"
 
@@ -160,6 +161,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	return tool_exit_status(run(&args, &text.report), &text.report);
 }

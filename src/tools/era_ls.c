@@ -13,6 +13,7 @@
 
 #include "era/summary.h"
 #include "format/human_size.h"
+#include "tools/confine.h"
 #include "tools/source.h"
 #include "tools/table.h"
 #include "tools/tool.h"
@@ -439,6 +440,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	r = run(&args, &text.report);
 	return tool_exit_status(r, &text.report);

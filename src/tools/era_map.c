@@ -16,6 +16,7 @@
 #include "format/map_svg.h"
 #include "format/map_text.h"
 #include "format/output.h"
+#include "tools/confine.h"
 #include "tools/source.h"
 #include "tools/tool.h"
 
@@ -270,6 +271,7 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	r = run(&args, &text.report);
 	return tool_exit_status(r, &text.report);

@@ -9,6 +9,7 @@
 #include "format/output_file.h"
 #include "format/pack_target.h"
 #include "format/pack_write.h"
+#include "tools/confine.h"
 #include "tools/tool.h"
 
 struct arguments {
@@ -132,6 +133,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(true);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = pack(&args, &text.report);
 	return tool_exit_status(r, &text.report);

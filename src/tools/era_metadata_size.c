@@ -20,6 +20,7 @@
 #include "era/visitor.h"
 #include "format/human_size.h"
 #include "pdata/block.h"
+#include "tools/confine.h"
 #include "tools/tool.h"
 
 #define DEFAULT_ERAS 16
@@ -358,6 +359,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = run(&args, &text.report);
 	return tool_exit_status(r, &text.report);

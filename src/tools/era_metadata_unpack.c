@@ -13,6 +13,7 @@
 #include "format/output_file.h"
 #include "format/pack_read.h"
 #include "format/pack_target.h"
+#include "tools/confine.h"
 #include "tools/tool.h"
 #include "tools/unpack_device.h"
 
@@ -167,6 +168,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(true);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = unpack(&args, &text.report);
 	return tool_exit_status(r, &text.report);

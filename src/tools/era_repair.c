@@ -14,6 +14,7 @@
 #include "device/undo.h"
 #include "era/repair.h"
 #include "format/report_json.h"
+#include "tools/confine.h"
 #include "tools/repair_summary.h"
 #include "tools/tool.h"
 
@@ -397,6 +398,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(!args.dry_run);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	if (args.undo_apply)
 		r = apply_undo(&args, &text.report);

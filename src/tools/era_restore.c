@@ -11,6 +11,7 @@
 
 #include "era/builder.h"
 #include "format/xml_reader.h"
+#include "tools/confine.h"
 #include "tools/tool.h"
 
 struct arguments {
@@ -154,6 +155,7 @@ int main(int argc, char **argv)
 
 	tool_init(argv);
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_confine(true);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = input_open(&in, args.input, &text.report);
 	if (!r) {
