@@ -25,6 +25,7 @@ struct way {
 	const uint8_t *before, *after;
 	bool bit_for_bit;   /* the new state need not be sound */
 	struct dates dates; /* of the new state */
+	struct dates old;   /* of the one before the repair, if sound */
 	char undo[64];	    /* file, or empty */
 	/* of the file's durable part when the log's entry was made */
 	uint64_t *undo_size;
@@ -51,6 +52,12 @@ static bool is_zero_superblock(const struct fake_device *state)
 	return true;
 }
 
+static bool is_same(const struct dates *a, const struct dates *b)
+{
+	return a->nr == b->nr &&
+	       !memcmp(a->eras, b->eras, a->nr * sizeof(*a->eras));
+}
+
 /* The new superblock is there: so is all the rest. */
 static void judge_new(const struct way *way, struct fake_device *state)
 {
@@ -61,9 +68,7 @@ static void judge_new(const struct way *way, struct fake_device *state)
 	else if (!dates_read(&dates, &state->device))
 		failed(way->image, "%s: the new state cannot be read",
 		       way->what);
-	else if (dates.nr != way->dates.nr ||
-		 memcmp(dates.eras, way->dates.eras,
-			dates.nr * sizeof(*dates.eras)))
+	else if (!is_same(&dates, &way->dates))
 		failed(way->image, "%s: the new state has other dates",
 		       way->what);
 	else
@@ -73,11 +78,31 @@ out:
 	dates_release(&dates);
 }
 
+/* The old state is whole where it was, and not only its superblock. */
+static void judge_whole(const struct way *way, struct fake_device *state)
+{
+	struct dates dates;
+
+	if (!is_clean(&state->device) || !dates_read(&dates, &state->device)) {
+		failed(way->image, "%s: cut short, the old state is not sound",
+		       way->what);
+		return;
+	}
+	if (!is_same(&dates, &way->old))
+		failed(way->image,
+		       "%s: cut short, the old state has other "
+		       "dates",
+		       way->what);
+	dates_release(&dates);
+}
+
 /* The old superblock is there: another repair still loses nothing. */
 static void judge_old(const struct way *way, struct fake_device *state)
 {
 	struct dates dates;
 
+	if (way->old.eras && is_superblock(state, way->image->data))
+		judge_whole(way, state);
 	if (dates_salvage(&dates, &state->device, way->image))
 		failed(way->image, "%s: cut short, it cannot be repaired",
 		       way->what);
@@ -290,7 +315,8 @@ static uint64_t cut_undoing(struct way *way, struct fake_device *fake)
 			    .what = "undoing",
 			    .before = way->after,
 			    .after = way->before,
-			    .dates = way->dates };
+			    .dates = way->dates,
+			    .old = way->old };
 	uint8_t *repaired = malloc(fake->device.nr_blocks * ERA_BLOCK_SIZE);
 	uint64_t nr;
 
@@ -321,6 +347,8 @@ static uint64_t cut_in_place(const struct image *image, uint64_t *nr_undoing)
 	memcpy(fake.data, image->data, size);
 	fake.logging = true;
 	way.before = image->data;
+	if (image->sound && !dates_read(&way.old, &fake.device))
+		failed(image, "is not sound");
 	if (repair_with_undo(&fake, &way, &need)) {
 		failed(image, "cannot be repaired in place");
 		goto out;
@@ -345,6 +373,7 @@ static uint64_t cut_in_place(const struct image *image, uint64_t *nr_undoing)
 	    again != ERA_REPAIR_NOTHING || fake.nr_log)
 		failed(image, "a second repair finds something to do");
 out:
+	dates_release(&way.old);
 	dates_release(&way.dates);
 	unlink(way.undo);
 	free(way.undo_size);
