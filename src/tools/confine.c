@@ -47,8 +47,11 @@ struct ruleset {
 	uint64_t scoped;
 };
 
-/* Of a build that measures coverage, which writes files of its own at exit. */
-extern void __gcov_exit(void) __attribute__((weak));
+#ifdef MEASURES_COVERAGE
+static const bool writes_counts = true; /* of its own, at exit */
+#else
+static const bool writes_counts = false;
+#endif
 
 void tool_confine(bool writes_files)
 {
@@ -63,7 +66,7 @@ void tool_confine(bool writes_files)
 
 	if (version < 1)
 		return;
-	if (!writes_files && !__gcov_exit) {
+	if (!writes_files && !writes_counts) {
 		rules.fs |= FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG;
 		if (version >= 3)
 			rules.fs |= FS_TRUNCATE;

@@ -115,7 +115,11 @@ Test(confine, whoever_reads_can_only_read, .init = enter_directory,
 {
 	cr_assert_eq(status_of(false, attempt_anything), 0);
 	cr_assert_eq(status_of(false, attempt_reading), 0);
+#ifdef MEASURES_COVERAGE
+	(void)attempt_writing; /* its own counts are to be written */
+#else
 	cr_assert_eq(status_of(false, attempt_writing), 0);
+#endif
 }
 
 Test(confine, whoever_writes_can_write_files_and_nothing_else,
