@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "device/undo.h"
+#include "era/check.h"
 #include "jobs.h"
 #include "power_cut.h"
 
@@ -25,8 +26,11 @@ struct way {
 	const uint8_t *before, *after;
 	bool bit_for_bit;   /* the new state need not be sound */
 	struct dates dates; /* of the new state */
-	struct dates old;   /* of the one before the repair, if sound */
-	char undo[64];	    /* file, or empty */
+	/* of the state before the repair: its dates, if they can be read, and
+	 * what era_check finds wrong */
+	struct dates old;
+	uint64_t old_faults;
+	char undo[64]; /* file, or empty */
 	/* of the file's durable part when the log's entry was made */
 	uint64_t *undo_size;
 	size_t nr_undo_size;
@@ -78,17 +82,28 @@ out:
 	dates_release(&dates);
 }
 
+static uint64_t nr_faults(struct fake_device *state)
+{
+	struct era_report quiet = { .problem = NULL };
+
+	era_check(&state->device, 0, &quiet);
+	return quiet.nr[ERA_FATAL] + quiet.nr[ERA_NON_FATAL];
+}
+
 /* The old state is whole where it was, and not only its superblock. */
 static void judge_whole(const struct way *way, struct fake_device *state)
 {
 	struct dates dates;
 
-	if (!is_clean(&state->device) || !dates_read(&dates, &state->device)) {
-		failed(way->image, "%s: cut short, the old state is not sound",
+	if (nr_faults(state) > way->old_faults)
+		failed(way->image, "%s: cut short, the old state is damaged",
 		       way->what);
+	if (!way->old.eras)
 		return;
-	}
-	if (!is_same(&dates, &way->old))
+	if (!dates_read(&dates, &state->device))
+		failed(way->image, "%s: cut short, the old state is not whole",
+		       way->what);
+	else if (!is_same(&dates, &way->old))
 		failed(way->image,
 		       "%s: cut short, the old state has other "
 		       "dates",
@@ -101,7 +116,7 @@ static void judge_old(const struct way *way, struct fake_device *state)
 {
 	struct dates dates;
 
-	if (way->old.eras && is_superblock(state, way->image->data))
+	if (is_superblock(state, way->image->data))
 		judge_whole(way, state);
 	if (dates_salvage(&dates, &state->device, way->image))
 		failed(way->image, "%s: cut short, it cannot be repaired",
@@ -316,7 +331,8 @@ static uint64_t cut_undoing(struct way *way, struct fake_device *fake)
 			    .before = way->after,
 			    .after = way->before,
 			    .dates = way->dates,
-			    .old = way->old };
+			    .old = way->old,
+			    .old_faults = way->old_faults };
 	uint8_t *repaired = malloc(fake->device.nr_blocks * ERA_BLOCK_SIZE);
 	uint64_t nr;
 
@@ -347,8 +363,9 @@ static uint64_t cut_in_place(const struct image *image, uint64_t *nr_undoing)
 	memcpy(fake.data, image->data, size);
 	fake.logging = true;
 	way.before = image->data;
-	if (image->sound && !dates_read(&way.old, &fake.device))
-		failed(image, "is not sound");
+	way.old_faults = nr_faults(&fake);
+	if (!dates_read(&way.old, &fake.device))
+		dates_release(&way.old);
 	if (repair_with_undo(&fake, &way, &need)) {
 		failed(image, "cannot be repaired in place");
 		goto out;
@@ -378,6 +395,84 @@ out:
 	unlink(way.undo);
 	free(way.undo_size);
 	free(after);
+	fake_release(&fake);
+	return nr;
+}
+
+/* --- in place where there is little room
+ * --------------------------------------
+ */
+
+/* Blocks free beside what a tight device holds. */
+#define SPARE 12
+
+static void copy_densely(const struct image *image, struct fake_device *to,
+			 uint64_t nr_blocks)
+{
+	struct fake_report report;
+	struct fake_device from;
+
+	fake_report_init(&report);
+	fake_init(&from, image->nr_blocks);
+	memcpy(from.data, image->data, image->nr_blocks * ERA_BLOCK_SIZE);
+	fake_init(to, nr_blocks);
+	if (job_restore(&from, to, &report.report))
+		failed(image, "cannot be restored: %s", report.fatal);
+	fake_release(&from);
+}
+
+static uint64_t nr_used(struct fake_device *fake)
+{
+	struct era_superblock sb;
+
+	era_superblock_get(&sb, fake->data);
+	return sb.space_map.nr_allocated;
+}
+
+/* Something that a repair in place has to do. */
+static void damage(struct fake_device *fake, bool trees)
+{
+	struct era_superblock sb;
+	struct era_scan scan;
+
+	if (!trees) {
+		era_superblock_get(&sb, fake->data);
+		sb.space_map.nr_allocated++;
+		era_superblock_put(fake->data, &sb);
+		return;
+	}
+	if (era_scan_init(&scan, &fake->device))
+		return;
+	for (uint64_t block = 0; block < scan.nr_blocks; block++)
+		if (era_scan_role(&scan, block) == ROLE_ERAS) {
+			memset(fake_block(fake, block) + 100, 0x55, 1000);
+			break;
+		}
+	era_scan_release(&scan);
+}
+
+/*
+ * What kernels leave has free blocks in front of all that is in use, so that
+ * it takes little to find one. Here the first block that seems to be free is
+ * of the old state.
+ */
+static uint64_t cut_tight(const struct image *image, bool trees,
+			  uint64_t *nr_undoing)
+{
+	struct image tight = *image;
+	struct fake_device fake;
+	uint64_t nr;
+
+	copy_densely(image, &fake, image->nr_blocks);
+	tight.nr_blocks = (trees ? 2 : 1) * nr_used(&fake) + SPARE;
+	fake_release(&fake);
+	copy_densely(image, &fake, tight.nr_blocks);
+	damage(&fake, trees);
+	tight.data = fake.data;
+	tight.sound = false; /* not to the last count */
+	snprintf(tight.name, sizeof(tight.name), "%.40s, tight%s", image->name,
+		 trees ? " and damaged" : "");
+	nr = cut_in_place(&tight, nr_undoing);
 	fake_release(&fake);
 	return nr;
 }
@@ -474,7 +569,7 @@ static uint64_t cut_target(const struct image *image, const struct image *older,
 
 int main(int argc, char **argv)
 {
-	uint64_t in_place = 0, undoing = 0, to[NR_JOBS] = { 0 };
+	uint64_t in_place = 0, tight = 0, undoing = 0, to[NR_JOBS] = { 0 };
 	const struct image *older = NULL;
 	struct image *images;
 	size_t nr = images_load(&images, argc, argv);
@@ -485,15 +580,18 @@ int main(int argc, char **argv)
 		if (!older || (image->sound && !older->sound))
 			older = image;
 		in_place += cut_in_place(image, &undoing);
+		for (int trees = 0; trees < 2 && image->sound; trees++)
+			tight += cut_tight(image, trees, &undoing);
 		for (enum job job = 0; job < NR_JOBS; job++)
 			if (job != RESTORE || image->sound)
 				to[job] += cut_target(image, older, job);
 	}
-	printf("states after a power cut on %zu images: in place %llu, undo "
-	       "%llu, to another device %llu, restore %llu, unpack %llu; "
+	printf("states after a power cut on %zu images: in place %llu, with "
+	       "little room %llu, undo %llu, to another device %llu, restore "
+	       "%llu, unpack %llu; "
 	       "%u bad\n",
-	       nr, (unsigned long long)in_place, (unsigned long long)undoing,
-	       (unsigned long long)to[TO_ANOTHER],
+	       nr, (unsigned long long)in_place, (unsigned long long)tight,
+	       (unsigned long long)undoing, (unsigned long long)to[TO_ANOTHER],
 	       (unsigned long long)to[RESTORE], (unsigned long long)to[UNPACK],
 	       nr_failed);
 	images_free(images, nr);
