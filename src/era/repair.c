@@ -96,9 +96,8 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 	}
 	if (!s->exact)
 		return 0;
-	r = era_check(s->device,
-		      s->options.reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0,
-		      &quiet);
+	/* the salvage has looked at what is unreferenced */
+	r = era_check(s->device, ERA_CHECK_REACHABLE_ONLY, &quiet);
 	if (r) /* which only the quiet report has heard of */
 		return era_device_check(s->device, s->report) ?: r;
 	*need = s->md.sb.writeset_root || s->rest_corrected ||

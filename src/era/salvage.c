@@ -115,6 +115,8 @@ static int plan(struct era_salvage *s)
 	s->geometry = s->md.sb.geometry;
 	s->exact = s->trees_sound && !s->rebuilt_superblock &&
 		   !s->newer.found && !s->forked;
+	if (s->exact) /* they say nothing, and the check wants their memory */
+		era_orphans_release(&s->orphans);
 	if (r || s->exact)
 		return r;
 	if (s->second_is == ERA_SECOND_LATER)
