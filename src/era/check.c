@@ -22,8 +22,8 @@ struct check {
 	uint64_t nr_lost; /* array blocks that could not be read */
 	struct era_metadata live;
 	unsigned int flags;
-	struct block_set reachable; /* from the superblock or the snapshot */
-	struct era_scan scan;	    /* of what else the device holds */
+	struct block_set live_blocks; /* what the live trees are made of */
+	struct era_scan scan;	      /* of what else the device holds */
 };
 
 /* Called for each array block that could be read. */
@@ -219,12 +219,11 @@ static int check_snapshot(struct check *check, const struct era_superblock *sb)
 	return r;
 }
 
-/* Ends a pass over trees: remembers what it has seen, counts its faults. */
+/* Ends a pass over trees; returns its faults. */
 static uint64_t end_pass(struct check *check)
 {
 	uint64_t nr_faults = check->walk.nr_faults;
 
-	block_set_merge(&check->reachable, &check->walk.seen);
 	walk_next_pass(&check->walk);
 	return nr_faults;
 }
@@ -238,6 +237,7 @@ static int check_trees(struct check *check, const struct era_superblock *sb)
 
 	check->refs.counts[ERA_SUPERBLOCK_LOCATION] = 1;
 	r = check_live(check, sb);
+	block_set_merge(&check->live_blocks, &check->walk.seen);
 	faults = end_pass(check);
 	if (!r)
 		r = check_snapshot(check, sb);
@@ -251,7 +251,7 @@ static int check_trees(struct check *check, const struct era_superblock *sb)
 			   "damaged leads to an unknown number of blocks");
 	if (!r && !(check->flags & ERA_CHECK_REACHABLE_ONLY))
 		r = era_newer_find(&newer, &check->live, &check->scan,
-				   &check->reachable, check->walk.report);
+				   &check->live_blocks, check->walk.report);
 	return r;
 }
 
@@ -292,14 +292,14 @@ int era_check(struct era_device *device, unsigned int flags,
 	if (!r)
 		r = array_window_init(&check.window, WINDOW_BLOCKS);
 	if (!r)
-		r = block_set_init(&check.reachable, check.walk.nr_blocks);
+		r = block_set_init(&check.live_blocks, check.walk.nr_blocks);
 	if (!r)
 		r = era_scan_start(&check.scan, device);
 	if (!r)
 		r = check_trees(&check, &sb);
 	era_scan_release(&check.scan);
 	era_metadata_release(&check.live);
-	block_set_release(&check.reachable);
+	block_set_release(&check.live_blocks);
 	array_window_release(&check.window);
 	ref_counts_release(&check.refs);
 	walk_release(&check.walk);

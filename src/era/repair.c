@@ -229,6 +229,9 @@ int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
 
 	if (!r)
 		r = era_salvage_evidence(s, &reserved);
+	/* what cannot be read is no place for what must be read */
+	if (!r)
+		block_set_merge(&reserved, &s->scan.unreadable);
 	if (!r)
 		r = era_builder_init_in_place(&builder, s->device, &reserved,
 					      report);

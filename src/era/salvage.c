@@ -108,13 +108,33 @@ static int compare(struct era_salvage *s)
 	return !r && s->newer.found ? era_salvage_find_other(s) : r;
 }
 
+/*
+ * No date may be above the current era, though a reachable block that was used
+ * again, and is not to be taken for a newer history, can name any.
+ */
+static void raise_current_era(struct era_salvage *s)
+{
+	uint32_t greatest = s->greatest_digested;
+
+	for (size_t i = 0; i < s->md.nr_writesets; i++)
+		if (greatest < s->md.writesets[i].era)
+			greatest = s->md.writesets[i].era;
+	if (greatest <= s->geometry.current_era)
+		return;
+	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
+		   "the trees name era %" PRIu32 ", the current one is %" PRIu32
+		   ": it is raised",
+		   greatest, s->geometry.current_era);
+	s->geometry.current_era = greatest;
+}
+
 static int plan(struct era_salvage *s)
 {
 	int r = compare(s);
 
 	s->geometry = s->md.sb.geometry;
 	s->exact = s->trees_sound && !s->rebuilt_superblock &&
-		   !s->newer.found && !s->forked;
+		   !s->newer.found && !s->forked && !s->nr_foreign;
 	if (s->exact) /* they say nothing, and the check wants their memory */
 		era_orphans_release(&s->orphans);
 	if (r || s->exact)
@@ -123,6 +143,7 @@ static int plan(struct era_salvage *s)
 		return era_salvage_plan_later(s);
 	if (s->forked)
 		return era_salvage_plan_fork(s);
+	raise_current_era(s);
 	if (era_salvage_has_roots(s))
 		r = era_salvage_plan_holes(s);
 	if (!r && s->rebuilt_superblock)
@@ -174,6 +195,8 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 		r = era_correct(&s->corrected, &s->scan);
 	if (!r)
 		r = block_set_init(&s->reachable, s->scan.nr_blocks);
+	if (!r)
+		r = block_set_init(&s->snapshot_only, s->scan.nr_blocks);
 	if (!r && era_salvage_read_superblock(s, &sb))
 		r = era_salvage_rebuild(s, &sb);
 	if (!r)
@@ -197,6 +220,7 @@ void era_salvage_close(struct era_salvage *s)
 	era_orphans_release(&s->orphans);
 	era_rebuilt_release(&s->rebuilt);
 	block_set_release(&s->reachable);
+	block_set_release(&s->snapshot_only);
 	era_scan_release(&s->scan);
 	era_layers_release(&s->layers);
 	era_correct_release(&s->corrected, s->device);

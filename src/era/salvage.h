@@ -54,6 +54,9 @@ struct era_salvage {
 	bool has_snapshot;	    /* one is held, and is sound */
 	bool lost_snapshot;	    /* one was held, and is not */
 	struct block_set reachable; /* live, snapshot's and space map's */
+	/* those among them that the snapshot alone leads to: what they say has
+	 * to be in the live trees as well, like what an orphan says */
+	struct block_set snapshot_only;
 
 	struct era_orphans orphans;
 	struct era_newer newer;

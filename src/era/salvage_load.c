@@ -53,24 +53,20 @@ int era_salvage_read_superblock(struct era_salvage *s,
 	return r;
 }
 
-/* Whether an era-array block knows of an era that the superblock does not. */
-static bool is_from_later(struct era_salvage *s, const struct array_map *map,
-			  uint32_t index, const uint8_t *values)
+/* The greatest era of an era-array block; 0 for all else. */
+static uint32_t greatest_era(const struct array_map *map, uint32_t index,
+			     const uint8_t *values)
 {
-	uint32_t nr = array_map_nr_entries(map, index);
-
-	uint32_t greatest = 0;
+	uint32_t nr = array_map_nr_entries(map, index), greatest = 0;
 
 	if (map->value_size != 4 || !values)
-		return false;
+		return 0;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint32_t era = get_le32(values + i * 4);
 
 		greatest = greatest < era ? era : greatest;
 	}
-	if (s->greatest_digested < greatest)
-		s->greatest_digested = greatest;
-	return greatest > s->md.sb.geometry.current_era;
+	return greatest;
 }
 
 /* What reading arrays through has shown of their blocks. */
@@ -81,15 +77,22 @@ struct survey {
 	/* something else stands there, or it is later than the superblock:
 	 * they have been used again */
 	uint64_t nr_foreign;
+	uint32_t current_era;	    /* given: the superblock's */
+	uint32_t greatest_digested; /* era in the era array */
 };
 
 static void survey_window(struct era_salvage *s, const struct array_map *map,
 			  const struct array_window *window,
 			  struct survey *survey)
 {
-	for (uint32_t i = 0; i < window->nr; i++)
-		survey->nr_foreign += is_from_later(s, map, window->first + i,
-						    window->values[i]);
+	for (uint32_t i = 0; i < window->nr; i++) {
+		uint32_t era =
+			greatest_era(map, window->first + i, window->values[i]);
+
+		survey->nr_foreign += era > survey->current_era;
+		if (survey->greatest_digested < era)
+			survey->greatest_digested = era;
+	}
 	for (size_t i = array_map_find(map, window->first);
 	     i < map->nr_slots &&
 	     map->slots[i].index - window->first < window->nr;
@@ -135,8 +138,10 @@ static int read_all_through(struct era_salvage *s,
 			    const struct era_metadata *md,
 			    struct era_report *report, struct survey *survey)
 {
-	int r = read_through(s, &md->eras, report, survey);
+	int r;
 
+	survey->current_era = md->sb.geometry.current_era;
+	r = read_through(s, &md->eras, report, survey);
 	for (size_t i = 0; i < md->nr_writesets && !r; i++)
 		r = read_through(s, &md->writesets[i].words, report, survey);
 	return r;
@@ -180,10 +185,20 @@ static int load_live(struct era_salvage *s, struct walk *walk,
 	s->nr_faults = walk->nr_faults + survey.nr_lost;
 	s->nr_damaged = walk->nr_faults - walk->nr_foreign + survey.nr_damaged;
 	s->nr_foreign = walk->nr_foreign + survey.nr_foreign;
+	s->greatest_digested = survey.greatest_digested;
 	s->nr_corrected = nr_corrected(s, walk);
 	block_set_merge(&s->reachable, &walk->seen);
 	block_set_add(&s->reachable, ERA_SUPERBLOCK_LOCATION);
 	return r;
+}
+
+static void merge_snapshot(struct era_salvage *s, const struct walk *walk)
+{
+	for (uint64_t block = 0; block < s->scan.nr_blocks; block++)
+		if (block_set_has(&walk->seen, block) &&
+		    !block_set_has(&s->reachable, block))
+			block_set_add(&s->snapshot_only, block);
+	block_set_merge(&s->reachable, &walk->seen);
 }
 
 /* The metadata snapshot's, which is kept where all of it is sound. */
@@ -206,14 +221,15 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 		return 0;
 	if (era_superblock_read(&copy, s->device, s->md.sb.metadata_snap,
 				walk->report)) {
-		block_set_merge(&s->reachable, &walk->seen);
+		merge_snapshot(s, walk);
 		return 0;
 	}
 	r = era_metadata_load(&s->snapshot, walk, &copy, true);
 	if (!r)
 		r = read_all_through(s, &s->snapshot, walk->report, &survey);
-	block_set_merge(&s->reachable, &walk->seen);
-	s->has_snapshot = !walk->nr_faults && !survey.nr_lost;
+	merge_snapshot(s, walk);
+	s->has_snapshot =
+		!walk->nr_faults && !survey.nr_lost && !survey.nr_foreign;
 	s->lost_snapshot = !s->has_snapshot;
 	s->snapshot_corrected = nr_corrected(s, walk);
 	return r;
@@ -240,9 +256,20 @@ static int load_space_map(struct era_salvage *s, struct walk *walk)
 
 int era_salvage_collect_orphans(struct era_salvage *s, bool disputed)
 {
+	struct block_set live;
+	int r = block_set_init(&live, s->scan.nr_blocks);
+
 	era_orphans_release(&s->orphans);
-	return era_orphans_init(&s->orphans, &s->scan, &s->reachable,
-				s->md.sb.geometry.nr_blocks, disputed);
+	if (!r) {
+		block_set_merge(&live, &s->reachable);
+		for (uint64_t i = 0; i < live.nr_blocks; i++)
+			if (block_set_has(&s->snapshot_only, i))
+				block_set_remove(&live, i);
+		r = era_orphans_init(&s->orphans, &s->scan, &live,
+				     s->md.sb.geometry.nr_blocks, disputed);
+	}
+	block_set_release(&live);
+	return r;
 }
 
 /* What the space map still knows of and damaged nodes no longer lead to. */

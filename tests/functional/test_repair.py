@@ -11,6 +11,7 @@ import pytest
 from helpers import blocks, data, history
 from helpers.blocks import ARRAY, INDEX, SIZE
 from helpers.builder import build
+from helpers.mutate import Mutation
 from helpers.reader import Metadata, expand
 
 IMAGES = data.SOUND + data.DAMAGED + data.STALE
@@ -666,3 +667,45 @@ def test_a_metadata_snapshot_with_a_corrected_block(run, image, target):
     in_place = run("era_repair", "--in-place", path)
     assert "-o keeps it" in in_place.err
     assert not Metadata(path.read_bytes()).superblock().metadata_snap
+
+
+# --- what no checksum shows ---------------------------------------------------
+
+def test_a_metadata_snapshot_dated_above_its_era_is_dropped(run, image,
+                                                            tmp_path):
+    """And in place what it said is no newer history to the next repair."""
+    device = history.live("snapshot", nr_data=1500, nr_metadata=320,
+                          snapshot_at=3, nr_eras=5)
+    mutation = Mutation(bytes(device.data))
+    copy = Metadata(mutation.bytes()).superblock(mutation.sb.metadata_snap)
+    leaf = mutation.block(copy.era_array_root)
+    # copied since, so that the snapshot alone has it
+    block = blocks.le64(leaf, mutation.value_offset(leaf, 0))
+    assert mutation.reader.references[block] == 1
+    mutation.edit(block, ARRAY, 24, "I", 79)
+    path = image("device", mutation.bytes())
+    assert run("era_check", path).status == 1
+    for where in (["-i", path, "-o", tmp_path / "new"], ["--in-place", path]):
+        result = run("era_repair", *where)
+        assert result.status == 0, result.err
+        check = run("era_check", where[-1])
+        assert (check.status, check.err) == (0, "")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_date_above_the_current_era_raises_it(run, image, tmp_path, lost):
+    """Where that is no newer history, by --reachable-only."""
+    mutation = Mutation(build([3] * 2000, [(5, 2000, [7])], current_era=6))
+    mutation.edit(mutation.find("era array block"), ARRAY, 24, "I", 77)
+    if lost:
+        block = mutation.find("era array block", 1)
+        mutation.data[block * SIZE + 100:block * SIZE + 300] = b"x" * 200
+    path = image("device", mutation.bytes())
+    result = run("era_repair", "--reachable-only", "-i", path, "-o",
+                 tmp_path / "new")
+    assert result.status == 0, result.err
+    check = run("era_check", tmp_path / "new")
+    assert (check.status, check.err) == (0, "")
+    repaired = Metadata((tmp_path / "new").read_bytes())
+    assert repaired.superblock().current_era == 77
+    assert repaired.last_written()[0] == 77

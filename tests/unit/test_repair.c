@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a repair in place puts its blocks, on a device that fails.
+ */
+#include "config.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "era/builder.h"
+#include "era/check.h"
+#include "era/repair.h"
+#include "fake_device.h"
+
+TestSuite(repair, .timeout = 60);
+
+#define NR_BLOCKS 40u /* metadata blocks */
+
+/* Metadata of 2000 data blocks, an array block of it lost. */
+static void damaged_device(struct fake_device *fake)
+{
+	const struct era_geometry g = { .data_block_size = 128,
+					.nr_blocks = 2000,
+					.current_era = 3 };
+	static const uint32_t eras[2000];
+	struct era_builder builder;
+
+	fake_init(fake, NR_BLOCKS);
+	cr_assert_eq(era_builder_init(&builder, &fake->device, NULL), 0);
+	cr_assert_eq(builder.visitor.superblock(&builder.visitor, &g), 0);
+	cr_assert_eq(builder.visitor.eras(&builder.visitor, 0, eras, 2000), 0);
+	cr_assert_eq(builder.visitor.end(&builder.visitor), 0);
+	cr_assert_eq(era_builder_commit(&builder), 0);
+	era_builder_release(&builder);
+	/* block 1 is the first of the era array */
+	memset(fake_block(fake, 1) + 100, 0xff, 400);
+	fake_reset(fake);
+}
+
+static int repair(struct fake_device *fake)
+{
+	const struct era_salvage_options options = { .reachable_only = true };
+	const struct era_repair_told nobody = { NULL, NULL };
+	struct era_salvage salvage;
+	int r = era_salvage_open(&salvage, &fake->device, &options, NULL);
+
+	if (!r) {
+		r = era_repair_in_place(&salvage, ERA_REPAIR_REBUILD, &nobody,
+					NULL);
+		era_salvage_close(&salvage);
+	}
+	return r;
+}
+
+Test(repair, takes_no_block_that_cannot_be_read)
+{
+	for (uint64_t bad = 1; bad < NR_BLOCKS; bad++) {
+		struct fake_report report;
+		struct fake_device fake;
+
+		damaged_device(&fake);
+		fake.bad_block = bad;
+		fake.error = EIO;
+		cr_assert_eq(repair(&fake), 0, "block %d", (int)bad);
+		fake_report_init(&report);
+		cr_assert_eq(era_check(&fake.device, ERA_CHECK_REACHABLE_ONLY,
+				       &report.report),
+			     0);
+		cr_assert_eq(report.report.nr[ERA_FATAL], 0, "block %d: %s",
+			     (int)bad, report.fatal);
+		fake_release(&fake);
+	}
+}
