@@ -1,112 +1,270 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whole devices through repair to another and in place. What comes out must
- * be sound, and where what went in was sound, no date may have gone down.
+ * Whole devices through repair: to another device, in place, and in place cut
+ * short and begun again. Whatever went in,
+ *
+ * - what comes out is sound and clean, and a repair of it finds nothing to do;
+ * - both ways give the same dates;
+ * - what is reachable and intact dates no data block later than the result;
+ * - what is refused leaves no valid superblock on another device, and in place
+ *   nothing written at all.
+ *
+ * And where a sound image was damaged in a way that a checksum shows, or an
+ * older superblock put back and nothing else, no write is lost.
  */
 #include "config.h"
 
-#include "era/check.h"
-#include "era/reader.h"
-#include "era/repair.h"
-#include "sparse_image.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-SPARSE_MUTATOR;
+#include "era/check.h"
+#include "era/fold.h"
+#include "era/layers.h"
+#include "era/repair.h"
+#include "image.h"
+
+enum {
+	FLAG_NO_GEOMETRY = 1 << 0, /* the repair is not told */
+	FLAG_LOGICAL = 1 << 1,
+	FLAG_DROP_SNAPSHOT = 1 << 2,
+	FLAG_REACHABLE_ONLY = 1 << 3,
+	FLAG_SMALL_TARGET = 1 << 4,
+};
 
 static const struct era_repair_told nobody = { NULL, NULL };
 
-struct dates {
-	struct era_visitor visitor;
-	uint32_t *eras;
-	uint32_t nr;
+/* What the dates of a result must reach, each of them NULL or so. */
+struct bounds {
+	const struct dates *truth;
+	uint32_t *intact; /* of nr_intact data blocks */
+	uint32_t nr_intact;
 };
 
-static int dates_superblock(struct era_visitor *v, const struct era_geometry *g)
-{
-	struct dates *dates = (struct dates *)v;
+/* --- what is reachable and intact ------------------------------------------
+ */
 
-	dates->nr = g->nr_blocks;
-	dates->eras = calloc(g->nr_blocks + 1u, sizeof(*dates->eras));
-	return dates->eras ? 0 : -ENOMEM;
-}
-
-static int dates_eras(struct era_visitor *v, uint32_t first,
-		      const uint32_t *eras, size_t nr)
+static int collect_window(void *arg, uint32_t first, const uint32_t *eras,
+			  size_t nr)
 {
-	memcpy(((struct dates *)v)->eras + first, eras, nr * sizeof(*eras));
+	memcpy((uint32_t *)arg + first, eras, nr * sizeof(*eras));
 	return 0;
 }
 
-static bool is_sound(struct era_device *device)
+/* Folds what is there, and lets what is lost date nothing. */
+static void fold_intact(struct bounds *bounds, struct era_device *device,
+			struct era_metadata *md)
 {
-	struct era_report quiet = { .problem = NULL };
+	struct era_fold fold = { .device = device,
+				 .nr_blocks = md->sb.geometry.nr_blocks,
+				 .window = collect_window };
 
-	return !era_check(device, 0, &quiet) && !quiet.nr[ERA_FATAL];
+	bounds->nr_intact = fold.nr_blocks;
+	bounds->intact = calloc(fold.nr_blocks + 1u, sizeof(*bounds->intact));
+	must(bounds->intact);
+	fold.arg = bounds->intact;
+	must(!era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+				      ERA_REACHABLE));
+	for (size_t i = 0; i < fold.layers.nr; i++) {
+		struct era_layer *layer = &fold.layers.layers[i];
+
+		layer->lost_era = 0;
+		if (!layer->map)
+			layer->era = 0;
+	}
+	must(!era_fold(&fold));
+	era_layers_release(&fold.layers);
 }
 
-/* The dates of a device that era_check passes; false for any other. */
-static bool read_dates(struct dates *dates, struct era_device *device)
+static void find_intact(struct bounds *bounds, struct era_device *device)
 {
+	struct era_superblock sb;
 	struct era_metadata md;
+	struct walk walk;
+
+	if (era_superblock_read(&sb, device, 0, NULL))
+		return;
+	must(!walk_init(&walk, device, NULL, NULL));
+	must(!era_metadata_load(&md, &walk, &sb, false));
+	fold_intact(bounds, device, &md);
+	era_metadata_release(&md);
+	walk_release(&walk);
+}
+
+/* --- judging ----------------------------------------------------------------
+ */
+
+static void judge_dates(const struct dates *dates, const struct bounds *bounds)
+{
+	if (bounds->truth) {
+		must(dates->nr >= bounds->truth->nr);
+		for (uint32_t i = 0; i < bounds->truth->nr; i++)
+			must(dates->eras[i] >= bounds->truth->eras[i]);
+	}
+	must(dates->nr >= bounds->nr_intact);
+	for (uint32_t i = 0; i < bounds->nr_intact; i++)
+		must(dates->eras[i] >= bounds->intact[i]);
+}
+
+/* Takes the dates of a result. */
+static void judge(struct dates *dates, struct era_device *device,
+		  const struct era_salvage_options *options,
+		  const struct bounds *bounds)
+{
+	unsigned int flags =
+		options->reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0;
+	struct era_salvage again;
+	enum era_repair_need need;
+
+	must_be_clean(device, flags);
+	must(dates_read(dates, device, false));
+	judge_dates(dates, bounds);
+	must(!era_salvage_open(&again, device, options, NULL));
+	must(!era_repair_need(&again, &need) && need == ERA_REPAIR_NOTHING);
+	era_salvage_close(&again);
+}
+
+static bool is_refused(struct era_device *device)
+{
+	struct era_superblock sb;
+
+	return era_superblock_read(&sb, device, 0, NULL) != 0;
+}
+
+/* Repairs to another device; false where it does not fit. */
+static bool repair_to(struct image *image, struct era_salvage *salvage,
+		      struct dates *dates, const struct bounds *bounds)
+{
+	struct fake_device target;
 	int r;
 
-	*dates = (struct dates){ .visitor = { dates_superblock, sink_begin,
-					      sink_words, sink_end, dates_eras,
-					      sink_end } };
-	if (!is_sound(device) ||
-	    era_metadata_open(&md, device, false, NULL, NULL))
-		return false;
-	r = era_read_logical(&md, &dates->visitor);
-	era_metadata_release(&md);
+	fake_init(&target, image->flags & FLAG_SMALL_TARGET
+				   ? 32
+				   : image->fake.device.nr_blocks + 512);
+	r = era_repair_to(salvage, &target.device, &nobody, NULL);
+	must(!r || r == -ENOSPC || r == -EIO);
+	if (r)
+		must(is_refused(&target.device));
+	else
+		judge(dates, &target.device, &salvage->options, bounds);
+	fake_release(&target);
 	return !r;
 }
 
-static void judge(struct era_device *result, const struct dates *before,
-		  bool was_sound)
+/*
+ * Repairs in place, after an attempt that was cut short where the input says
+ * so. False where it is refused.
+ */
+static bool repair_in_place(struct image *image,
+			    const struct era_salvage_options *options,
+			    struct dates *dates, const struct bounds *bounds)
 {
-	struct dates after;
+	struct fake_device *fake = &image->fake;
+	struct era_salvage_options after;
+	struct era_salvage salvage;
+	enum era_repair_need need;
+	uint64_t fail_write = image->fail_write;
+	uint64_t nr_writes;
+	int r;
 
-	if (!read_dates(&after, result))
-		abort();
-	if (was_sound && after.nr < before->nr)
-		abort();
-	for (uint32_t i = 0; was_sound && i < before->nr; i++)
-		if (after.eras[i] < before->eras[i])
-			abort();
-	free(after.eras);
+	for (;;) {
+		/* a superblock that was not told of is an error at most */
+		if (era_salvage_open(&salvage, &fake->device, options, NULL))
+			return false;
+		if (fail_write != UINT32_MAX) {
+			fake->fail_from[FAKE_WRITE] = fail_write;
+			fake->error = EIO;
+		}
+		nr_writes = fake->nr_calls[FAKE_WRITE];
+		r = era_repair_need(&salvage, &need);
+		must(!r);
+		r = era_repair_in_place(&salvage, need, &nobody, NULL);
+		nr_writes = fake->nr_calls[FAKE_WRITE] - nr_writes;
+		era_salvage_close(&salvage);
+		if (fail_write == UINT32_MAX || !r)
+			break;
+		fake->fail_from[FAKE_WRITE] = NO_CALL;
+		fail_write = UINT32_MAX;
+		if (!nr_writes)
+			return false;
+	}
+	if (r) {
+		must(r == -ENOSPC || r == -EIO);
+		must(!nr_writes);
+		return false;
+	}
+	/* a block that is written can be read again */
+	if (nr_writes && !fake->bad_block)
+		fake->bad_block = NO_CALL;
+	/* one that cannot be read stays so: in doubt for ever */
+	after = *options;
+	if (fake->bad_block != NO_CALL)
+		after.reachable_only = true;
+	judge(dates, &fake->device, &after, bounds);
+	return true;
+}
+
+static void set_options(const struct image *image,
+			struct era_salvage_options *options)
+{
+	*options = (struct era_salvage_options){
+		.logical = image->flags & FLAG_LOGICAL,
+		.drop_snapshot = image->flags & FLAG_DROP_SNAPSHOT,
+		.reachable_only = image->flags & FLAG_REACHABLE_ONLY,
+	};
+	if (!(image->flags & FLAG_NO_GEOMETRY))
+		options->geometry = *image_geometry(image);
+	else
+		options->geometry.data_block_size = 128;
+}
+
+/* Whether what was written is known, and all of it must be found. */
+static bool knows_truth(const struct image *image)
+{
+	if (image->nr_lies ||
+	    image->flags & (FLAG_NO_GEOMETRY | FLAG_REACHABLE_ONLY))
+		return false;
+	return !image->nr_older ||
+	       (!image->nr_damages && image_has_room(image));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct era_salvage_options options = { .logical = false };
-	static struct sparse_image image, target;
-	enum era_repair_need need;
+	struct dates there = { .eras = NULL }, here = { .eras = NULL };
+	struct bounds bounds = { .truth = NULL };
+	struct era_salvage_options options;
 	struct era_salvage salvage;
-	struct dates before;
-	bool was_sound;
+	struct image image;
+	bool repaired;
+	int r;
 
-	if (!sparse_load(&image, data, len))
+	if (!image_load(&image, data, len))
 		return 0;
-	/* what keeps a rebuilt geometry from growing beyond all bounds */
-	options.geometry.data_block_size = 128;
-	options.geometry.nr_blocks = 70000;
-	was_sound = read_dates(&before, &image.device);
-	sparse_init(&target, 1024);
-	if (!era_salvage_open(&salvage, &image.device, &options, NULL)) {
-		struct era_visitor sink = SINK;
-
-		era_salvage_read(&salvage, &sink);
-		if (!era_repair_to(&salvage, &target.device, &nobody, NULL))
-			judge(&target.device, &before, was_sound);
-		if (!era_repair_need(&salvage, &need) &&
-		    need != ERA_REPAIR_NOTHING &&
-		    !era_repair_in_place(&salvage, need, &nobody, NULL))
-			judge(&image.device, &before, was_sound);
+	set_options(&image, &options);
+	r = era_salvage_open(&salvage, &image.fake.device, &options, NULL);
+	must(!r || r == -EIO || r == -EINVAL || r == -ENODATA);
+	must(!r || image.nr_damages || image.nr_lies || image.nr_older);
+	if (!r) {
+		if (knows_truth(&image))
+			bounds.truth = image_truth(&image);
+		/* a fork drops what the other instance has used again */
+		if (!salvage.forked && !salvage.rebuilt_superblock)
+			find_intact(&bounds, &image.fake.device);
+		repaired = repair_to(&image, &salvage, &there, &bounds);
 		era_salvage_close(&salvage);
-	} else if (was_sound) {
-		abort();
+		image_bound(&image, 1000);
+		if (repair_in_place(&image, &options, &here, &bounds) &&
+		    repaired && image.fail_write == UINT32_MAX) {
+			must(here.nr == there.nr);
+			must(!memcmp(here.eras, there.eras,
+				     here.nr * sizeof(*here.eras)));
+			must(here.geometry.current_era ==
+			     there.geometry.current_era);
+		}
 	}
-	free(before.eras);
-	sparse_release(&image);
-	sparse_release(&target);
+	dates_release(&there);
+	dates_release(&here);
+	free(bounds.intact);
+	image_release(&image);
 	return 0;
 }
