@@ -74,7 +74,7 @@ int path_resolve(const char *path, char **resolved)
 
 	for (int i = 0; !r && i < MAX_LINKS; i++) {
 		struct stat st;
-		char *next;
+		char *next = NULL;
 
 		if (lstat(at, &st) || !S_ISLNK(st.st_mode)) {
 			*resolved = at;
