@@ -416,10 +416,15 @@ int main(int argc, char **argv)
 
 	for (size_t i = 0; i < nr && !older; i++)
 		older = images[i].sound ? &images[i] : NULL;
+	if (!older) {
+		fprintf(stderr, "one of the images must be sound: it is what "
+				"devices become, and targets held before\n");
+		return 1;
+	}
 	for (size_t i = 0; i < nr; i++) {
 		struct subject s;
 
-		subject_init(&s, &images[i], older ? older : &images[i]);
+		subject_init(&s, &images[i], older);
 		try_ways(&s);
 		try_changing(&s, IN_PLACE);
 		try_changing(&s, TO_ANOTHER);
