@@ -13,7 +13,7 @@ import json
 from workload import assert_exact, assert_snapshot_exact
 
 NR_BLOCKS = 1_000_000
-ERAS = 6
+ERAS = 4
 # Digestion is quick. An era of many blocks holds it up, until eras that
 # nothing is written in have ended behind it.
 WAITING = ("write 100000 60000\n"

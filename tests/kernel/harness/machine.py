@@ -25,6 +25,7 @@ class Guest:
     """One boot: a running QEMU."""
 
     def __init__(self, machine, script, number, attempt):
+        self.machine = machine
         name = f"boot-{number}" + (f"-attempt-{attempt}" if attempt else "")
         self.console_file = machine.directory / f"{name}.console"
         self.event_file = machine.directory / f"{name}.events"
@@ -42,9 +43,10 @@ class Guest:
 
     def begins(self):
         """Wakes the guest; True once its script is about to begin."""
+        booted = f"booted {self.machine.booted.kernel.version}"
         deadline = time.monotonic() + RESUME_SECONDS
         while self.running() and time.monotonic() < deadline:
-            if any(line.startswith("booted") for line in self.events()):
+            if booted in self.events():
                 return True
             try:
                 self.process.stdin.write(b"\n")

@@ -17,6 +17,7 @@ class ToolFailed(AssertionError):
 class Tools:
     def __init__(self, directory):
         self.directory = Path(directory).resolve()
+        self._listed = (None, {})   # of the last device that was asked about
         if not (self.directory / "era_check").exists():
             raise CannotRun(f"no era_check in {directory}: build first, or "
                             "set ERA_TOOLS to where the tools are")
@@ -62,6 +63,16 @@ class Tools:
 
     def written_since(self, metadata, era, snapshot=False):
         """Set of the data blocks that era_invalidate names."""
+        state = metadata, metadata.stat().st_mtime_ns
+        if self._listed[0] != state:
+            self._listed = (state, {})
+        lists = self._listed[1]
+        if (era, snapshot) not in lists:
+            lists[era, snapshot] = self._written_since(metadata, era,
+                                                       snapshot)
+        return lists[era, snapshot]
+
+    def _written_since(self, metadata, era, snapshot):
         options = ["--metadata-snapshot"] if snapshot else []
         xml = self.run("era_invalidate", *options, "--written-since", era,
                        metadata).stdout.decode()
