@@ -10,6 +10,7 @@ history    the guest's log of events, and what it says was written since when
 origin     the origin device's contents, read from outside
 leftovers  what is left of a newer history, seen without the tools
 tools      the era tools under test
+tracer     kills one of them in the middle of its work
 matrix     what was seen, kernel by scenario, as doc/kernels.md
 """
 

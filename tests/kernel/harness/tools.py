@@ -2,12 +2,10 @@
 """The era tools under test, as a user runs them."""
 
 import re
-import resource
-import signal
 import subprocess
 from pathlib import Path
 
-from . import CannotRun
+from . import CannotRun, tracer
 
 
 class ToolFailed(AssertionError):
@@ -37,22 +35,13 @@ class Tools:
         return done
 
     def run_up_to_block(self, limit, name, *arguments):
-        """Runs a tool that dies at its first write at or past block limit.
+        """Runs a tool that is killed at its first write at or past a block.
 
-        False where it died.  The kernel's limit on a file's size does it, so
-        it is certain where the tool is cut, and it can do nothing about it.
+        False where it was killed.
         """
-        def set_limit():
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit * 4096,) * 2)
-        command = [str(self.directory / name), *map(str, arguments)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=300, preexec_fn=set_limit)
-        if done.returncode not in (0, -signal.SIGXFSZ):
-            raise ToolFailed(f"{' '.join(command)}: exit {done.returncode}\n"
-                             + done.stderr.decode(errors="replace"))
-        return done.returncode == 0
+        program = str(self.directory / name)
+        return tracer.run_up_to_write([program, *map(str, arguments)],
+                                      limit * 4096)
 
     def check(self, metadata):
         """Passes when era_check finds the metadata sound."""
