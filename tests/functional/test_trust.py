@@ -4,10 +4,16 @@ before: links and files put where results go, two tools on one device, a
 device that is written, shortened or replaced underneath.
 """
 
+import fnmatch
 import os
+import re
+import shlex
 import stat
+import struct
 import subprocess
 import time
+import zlib
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +23,7 @@ from helpers.reader import Metadata
 from test_any_tool import (  # noqa: F401
     READ_METADATA, WRITE_RESULT, XML, assert_refused, loop, name_of, read,
     write)
+from test_pack import DAMAGED_MAGIC, chunk, header, literal, superblock
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 SOMEBODY_ELSE = 12345
@@ -283,6 +290,23 @@ def test_an_unpack_leaves_nothing_of_what_was_there(run, image, loop, tmp_path):
     assert not any(unpacked[len(data.read("clean")):])
 
 
+def test_an_unpack_makes_no_device_that_a_kernel_formats(run, image, loop,
+                                                         tmp_path):
+    """Whatever a pack says that block 0 holds."""
+    pack = tmp_path / "pack"
+    zeroes = struct.pack("<Q", DAMAGED_MAGIC) + \
+        zlib.compress(literal(0, bytes(SIZE)))
+    pack.write_bytes(header() + chunk(
+        zlib.compress(literal(5, superblock())) + zeroes))
+    path = image("clean")
+    device = loop(path)
+    result = run("era_metadata_unpack", "--force", "-i", pack, "-o", device)
+    assert result.status == 0, result.err
+    assert "no superblock" in result.err
+    assert any(path.read_bytes()[:SIZE])
+    assert_refused(run("era_check", device), "cut short")
+
+
 @pytest.mark.parametrize("tool", READ_METADATA)
 @pytest.mark.parametrize("kept", [1, 3, 100])
 def test_a_file_that_was_cut_short(run, image, tool, kept):
@@ -320,3 +344,38 @@ def test_a_file_that_is_cut_short_while_it_is_read(all_tools, run, tmp_path):
         os.truncate(path, size // 8)
         ends.add(process.wait(60))
     assert ends <= {0, 1}
+
+
+# --- doc/reliability.md -------------------------------------------------------
+
+ROOT = Path(__file__).parents[2]
+
+
+def named_commands():
+    text = (ROOT / "doc/reliability.md").read_text("utf-8")
+    for line in text.splitlines():
+        if line.startswith("|"):
+            yield from re.findall(r"`((?:unit|functional|tests/)[^`]*)`", line)
+
+
+def is_there(command):
+    """unit FILE 'SUITE/PATTERN', functional FILE 'NAME or NAME', or a test
+    program."""
+    kind, *words = shlex.split(command)
+    if kind == "functional":
+        text = (ROOT / f"tests/functional/test_{words[0]}.py").read_text()
+        names = re.findall(r"^def (test_\w+)", text, re.MULTILINE)
+        return all(any(part in name for name in names)
+                   for part in words[1].split(" or "))
+    if kind == "unit":
+        text = (ROOT / f"tests/unit/test_{words[0]}.c").read_text()
+        names = [f"{suite}/{name}" for suite, name in
+                 re.findall(r"^Test\((\w+), (\w+)", text, re.MULTILINE)]
+        return bool(fnmatch.filter(names, words[1]))
+    return (ROOT / f"{kind}.c").exists()
+
+
+def test_each_promise_names_tests_that_there_are():
+    commands = list(named_commands())
+    assert commands
+    assert [command for command in commands if not is_there(command)] == []
