@@ -312,6 +312,34 @@ static void try_changing(const struct subject *s, enum job job)
 	}
 }
 
+/* Nor may a list of what was written be taken for one, when it is both's. */
+static void try_changing_list(const struct subject *s)
+{
+	bool reached = s->image->sound && s->image != s->older;
+
+	for (uint64_t call = 1; reached; call++) {
+		struct trial t = { s, RESTORE, FAKE_READ, false, true, 0 };
+		struct fake_device source, target;
+		struct dates dates;
+		bool done;
+
+		prepare(&t, &source, &target);
+		source.becomes = s->older->data;
+		source.becomes_at = call;
+		done = dates_read(&dates, &source.device);
+		reached = source.nr_calls[FAKE_READ] > call;
+		nr_tried += reached;
+		if (done && reached)
+			failed(s->image,
+			       "list, another device from read %llu on: done",
+			       (unsigned long long)call);
+		source.becomes = NULL;
+		dates_release(&dates);
+		fake_release(&source);
+		fake_release(&target);
+	}
+}
+
 /* A write that is said to be done and is not. */
 static void try_forgetting(const struct subject *s)
 {
@@ -428,6 +456,7 @@ int main(int argc, char **argv)
 		try_ways(&s);
 		try_changing(&s, IN_PLACE);
 		try_changing(&s, TO_ANOTHER);
+		try_changing_list(&s);
 		try_forgetting(&s);
 		try_slow(&images[i]);
 		subject_release(&s);
