@@ -62,27 +62,38 @@ static int pack_block(struct packer *packer, uint64_t block,
 	return r ? write_failed(packer, r) : 0;
 }
 
+static int pack_run(struct packer *packer, uint64_t block, size_t nr)
+{
+	struct era_device *device = packer->device;
+	int r = era_device_read(device, block, nr, packer->buf);
+
+	if (r)
+		return era_device_report(device, packer->report, "read", r);
+	for (size_t i = 0; i < nr && !r; i++)
+		r = pack_block(packer, block + i,
+			       packer->buf + i * ERA_BLOCK_SIZE);
+	return r;
+}
+
+/*
+ * The superblock comes last: the format has no mark for the end, and so a pack
+ * that was cut off between two chunks is noticed, as it has none.
+ */
 static int pack_blocks(struct packer *packer)
 {
 	struct era_device *device = packer->device;
-	uint64_t block = era_device_next_data(device, 0);
+	uint64_t block = era_device_next_data(device, 1);
 
 	while (block < device->nr_blocks) {
 		uint64_t left = device->nr_blocks - block;
 		size_t nr = left < READ_BLOCKS ? (size_t)left : READ_BLOCKS;
-		int r = era_device_read(device, block, nr, packer->buf);
+		int r = pack_run(packer, block, nr);
 
-		if (r)
-			return era_device_report(device, packer->report, "read",
-						 r);
-		for (size_t i = 0; i < nr && !r; i++)
-			r = pack_block(packer, block + i,
-				       packer->buf + i * ERA_BLOCK_SIZE);
 		if (r)
 			return r;
 		block = era_device_next_data(device, block + nr);
 	}
-	return 0;
+	return pack_run(packer, 0, 1);
 }
 
 static int write_header(struct packer *packer)

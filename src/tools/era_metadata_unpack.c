@@ -112,7 +112,7 @@ static int fill_file(struct pack_reader *reader, struct output_file *file,
 	device.nr_blocks = reader->nr_blocks;
 	device.growable = false;
 	r = pack_reader_run(reader, &device);
-	if (!r && reader->has_superblock)
+	if (!r)
 		r = unpack_superblock(reader, &device, report);
 	return r;
 }

@@ -14,8 +14,16 @@
 int unpack_superblock(struct pack_reader *reader, struct era_device *device,
 		      struct era_report *report)
 {
-	int r = era_device_write(device, 0, 1, reader->superblock);
+	int r;
 
+	if (!reader->has_superblock) {
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "the pack has no superblock, so %s has none: it was "
+			   "damaged, or the pack is cut short",
+			   device->path);
+		return 0;
+	}
+	r = era_device_write(device, 0, 1, reader->superblock);
 	return r ? era_device_report(device, report, "write", r) : 0;
 }
 
@@ -56,14 +64,7 @@ int unpack_device(struct pack_reader *reader, struct era_device *device,
 		r = pack_reader_zero_rest(reader, device);
 	if (!r)
 		r = flush(device, report);
-	if (r)
-		return r;
-	if (!reader->has_superblock) {
-		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
-			   "the pack has no superblock, so %s has none",
-			   device->path);
-		return 0;
-	}
-	r = unpack_superblock(reader, device, report);
+	if (!r)
+		r = unpack_superblock(reader, device, report);
 	return r ? r : flush(device, report);
 }

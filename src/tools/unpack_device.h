@@ -16,7 +16,7 @@
 int unpack_device(struct pack_reader *reader, struct era_device *device,
 		  struct era_report *report);
 
-/* Writes the superblock alone. What fails is reported. */
+/* Writes the superblock alone, or notes that the pack has none. */
 int unpack_superblock(struct pack_reader *reader, struct era_device *device,
 		      struct era_report *report);
 

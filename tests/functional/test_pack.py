@@ -209,6 +209,30 @@ def test_refuses_a_bad_pack_and_leaves_nothing(run, tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == ["pack"]
 
 
+def chunk_ends(content):
+    offset = 32
+    while offset < len(content):
+        yield offset
+        offset += 8 + struct.unpack_from("<Q", content, offset)[0]
+
+
+def test_a_pack_cut_between_chunks_has_no_superblock(run, image, tmp_path):
+    """The format has no mark for its end; this is how it shows."""
+    with open(tmp_path / "large", "wb") as file:
+        file.write(data.read("clean") + os.urandom(3 << 20))
+    pack(run, tmp_path / "large", tmp_path / "pack", "--all")
+    whole = (tmp_path / "pack").read_bytes()
+    ends = list(chunk_ends(whole))
+    assert len(ends) > 1
+    for end in ends:
+        (tmp_path / "pack").write_bytes(whole[:end])
+        result = run("era_metadata_unpack", "-i", tmp_path / "pack", "-o",
+                     tmp_path / "out", "-f")
+        assert (result.status, result.out) == (0, b"")
+        assert "no superblock" in result.err
+        assert (tmp_path / "out").read_bytes()[:BLOCK] == bytes(BLOCK)
+
+
 def test_a_bad_pack_leaves_what_was_there(run, tmp_path):
     (tmp_path / "pack").write_bytes(valid_pack()[:-1])
     (tmp_path / "out").write_bytes(b"precious")
