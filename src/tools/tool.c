@@ -178,11 +178,14 @@ uint64_t tool_parse_size(const char *arg, uint64_t max, const char *what,
 
 	if (isalpha((unsigned char)*arg) || parse_digits(arg, &value, &end))
 		m = multiplier(end);
-	if (!m || __builtin_mul_overflow(value, m, &value) || value > max)
+	if (!m)
 		argp_error(
 			state,
 			"%s must be a size such as 65536, 64K or 1G, not '%s'",
 			what, arg);
+	if (__builtin_mul_overflow(value, m, &value) || value > max)
+		argp_error(state, "%s must be at most %" PRIu64 ", not '%s'",
+			   what, max, arg);
 	return value;
 }
 

@@ -110,6 +110,8 @@ def test_too_many_blocks_names_a_block_size_that_would_do(run):
     (["-n", "5", "-u", "MK"], "not 'MK'"),
     (["-b", "64K", "-s", "-1G"], "not '-1G'"),
     (["-n", "5", "-u", "0"], "0"),
+    (["-b", "8T", "-s", "1G"], "at most 2199023251456, not '8T'"),
+    (["-b", "64K", "-s", "99999999P"], "at most 9223372036854775807"),
     (["-n", "5", "-u", "M", "--json"], "--json"),
 ])
 def test_bad_usage(run, args, word):
