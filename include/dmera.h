@@ -53,7 +53,7 @@ struct dmera;
 enum dmera_severity {
 	DMERA_NOTE = 0,	     /* worth knowing, nothing is wrong */
 	DMERA_NON_FATAL = 1, /* wrong, but neither kernel nor reader minds */
-	DMERA_FATAL = 2,     /* wrong: data may be lost */
+	DMERA_FATAL = 2	     /* wrong: data may be lost */
 };
 
 /** struct dmera_step - a metadata block on the way to a problem */

@@ -154,7 +154,7 @@ def test_links_statically(library, image, example):
 
 
 @pytest.mark.parametrize("compiler, flags", [
-    ("cc", ["-std=c99", "-pedantic"]), ("c++", ["-std=c++11", "-pedantic"])])
+    ("cc", ["-std=c90", "-pedantic"]), ("c++", ["-std=c++98", "-pedantic"])])
 def test_the_header_stands_alone(library, compiler, flags):
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
