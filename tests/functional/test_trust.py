@@ -4,6 +4,7 @@ before: links and files put where results go, two tools on one device, a
 device that is written, shortened or replaced underneath.
 """
 
+import filecmp
 import fnmatch
 import os
 import re
@@ -321,7 +322,9 @@ def assert_refused_whatever(result):
 
 
 @pytest.mark.bare
-def test_a_file_that_is_cut_short_while_it_is_read(all_tools, run, tmp_path):
+@pytest.mark.parametrize("kind", ["file", "loop"])
+def test_a_device_that_is_cut_short_while_it_is_read(all_tools, run, tmp_path,
+                                                     loop, kind):
     """An error at any moment, and never a signal."""
     xml = tmp_path / "xml"
     nr_blocks = 3000000
@@ -334,16 +337,27 @@ def test_a_file_that_is_cut_short_while_it_is_read(all_tools, run, tmp_path):
         file.write('  </era_array>\n</superblock>\n')
     path = tmp_path / "large"
     assert run("era_restore", "-i", xml, "-o", path).status == 0
-    size, ends = path.stat().st_size, set()
+    content, ends = path.read_bytes(), set()
+    device = loop(path) if kind == "loop" else path
     for delay in range(12):
-        os.truncate(path, size)
-        run("era_restore", "-q", "-i", xml, "-o", path)
-        process = all_tools.popen("era_dump", path, "-o", tmp_path / "out",
+        path.write_bytes(content)
+        if kind == "loop":
+            set_capacity(device)
+        process = all_tools.popen("era_dump", device, "-o", tmp_path / "out",
                                   stderr=subprocess.DEVNULL)
         time.sleep(delay / 100)
-        os.truncate(path, size // 8)
+        os.truncate(path, len(content) // 8)
+        if kind == "loop":
+            set_capacity(device)
         ends.add(process.wait(60))
+        if not process.returncode:
+            assert filecmp.cmp(xml, tmp_path / "out", shallow=False)
     assert ends <= {0, 1}
+
+
+def set_capacity(device):
+    """Tells a loop device that its file has another size."""
+    subprocess.run(["losetup", "-c", device], check=True)
 
 
 # --- doc/reliability.md -------------------------------------------------------
@@ -355,15 +369,15 @@ def named_commands():
     text = (ROOT / "doc/reliability.md").read_text("utf-8")
     for line in text.splitlines():
         if line.startswith("|"):
-            yield from re.findall(r"`((?:unit|functional|tests/)[^`]*)`", line)
+            yield from re.findall(r"`((?:unit|functional|kernel|tests/)[^`]*)`", line)
 
 
 def is_there(command):
-    """unit FILE 'SUITE/PATTERN', functional FILE 'NAME or NAME', or a test
-    program."""
+    """unit FILE 'SUITE/PATTERN', functional or kernel FILE 'NAME or NAME', or
+    a test program."""
     kind, *words = shlex.split(command)
-    if kind == "functional":
-        text = (ROOT / f"tests/functional/test_{words[0]}.py").read_text()
+    if kind in ("functional", "kernel"):
+        text = (ROOT / f"tests/{kind}/test_{words[0]}.py").read_text()
         names = re.findall(r"^def (test_\w+)", text, re.MULTILINE)
         return all(any(part in name for name in names)
                    for part in words[1].split(" or "))
