@@ -273,6 +273,27 @@ def test_inputs_are_left_as_they_are(run, image, obey_modes, tool):
     assert path.read_bytes() == data.read("crash_snap")
 
 
+@pytest.mark.parametrize("call", [
+    ["era_repair", "-i", "INPUT", "-o", "OUT"],
+    ["era_repair", "--dry-run", "-i", "INPUT", "-o", "OUT"],
+    ["era_repair", "--dry-run", "--in-place", "INPUT"],
+    ["era_metadata_pack", "-i", "INPUT", "-o", "OUT"],
+    ["era_metadata_unpack", "-i", "PACK", "-o", "OUT"],
+    ["era_restore", "-i", "XML", "-o", "OUT"]], ids=" ".join)
+def test_inputs_are_left_as_they_are_by_writers(run, image, obey_modes,
+                                                tmp_path, call):
+    words = {"INPUT": image("crash_snap"), "OUT": tmp_path / "out",
+             "XML": image("xml", XML), "PACK": tmp_path / "pack"}
+    run("era_metadata_pack", "-i", words["INPUT"], "-o", words["PACK"])
+    inputs = [words[name] for name in ("INPUT", "XML", "PACK")]
+    for path in inputs:
+        path.chmod(0o400)
+    before = [path.read_bytes() for path in inputs]
+    result = run(*(words.get(word, word) for word in call), before=obey_modes)
+    assert result.status == 0, result.err
+    assert [path.read_bytes() for path in inputs] == before
+
+
 @reads_metadata
 def test_a_link_is_followed(run, image, tmp_path, tool):
     path = image("clean_snap")

@@ -120,8 +120,9 @@ def test_a_device_is_read_within_bounds(limited, image, tmp_path, name):
     path = image("device", DEVICES[name]())
     check = limited("era_check", path)
     assert check.status == 0 or check.err
-    for tool in (("era_dump",), ("era_invalidate", "--written-since", "1"),
-                 ("era_ls",)):
+    for tool in (("era_dump",), ("era_dump", "--logical"),
+                 ("era_invalidate", "--written-since", "1"), ("era_ls",),
+                 ("era_map",)):
         read = limited(*tool, path, stdout=-3)
         assert read.status == 0 or read.err
     # what it says would fill 8 GiB is refused before anything is written
