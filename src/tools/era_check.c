@@ -168,7 +168,7 @@ int main(int argc, char **argv)
 	int r;
 
 	tool_init(argv);
-	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_parse(&argp, argc, argv, &args);
 	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = args.json ? check_json(&args, &text.report)

@@ -124,13 +124,15 @@ static int dump(const struct arguments *args, struct era_device *device,
 		struct output *out, struct era_report *report)
 {
 	struct xml_writer *writer = malloc(sizeof(*writer));
-	int r;
+	int r = -ENOMEM;
 
-	if (!writer)
-		return -ENOMEM;
-	xml_writer_init(writer, out, args->compact);
-	r = args->repair ? dump_salvaged(args, device, &writer->visitor, report)
-			 : dump_sound(args, device, &writer->visitor, report);
+	if (writer) {
+		xml_writer_init(writer, out, args->compact);
+		r = args->repair ? dump_salvaged(args, device, &writer->visitor,
+						 report)
+				 : dump_sound(args, device, &writer->visitor,
+					      report);
+	}
 	free(writer);
 	if (r)
 		output_abandon(out);
@@ -160,7 +162,7 @@ int main(int argc, char **argv)
 	struct report_text text;
 
 	tool_init(argv);
-	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_parse(&argp, argc, argv, &args);
 	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	return tool_exit_status(run(&args, &text.report), &text.report);

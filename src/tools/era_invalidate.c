@@ -184,7 +184,7 @@ int main(int argc, char **argv)
 	struct report_text text;
 
 	tool_init(argv);
-	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_parse(&argp, argc, argv, &args);
 	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	return tool_exit_status(run(&args, &text.report), &text.report);

@@ -270,7 +270,7 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	tool_init(argv);
-	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_parse(&argp, argc, argv, &args);
 	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	r = run(&args, &text.report);

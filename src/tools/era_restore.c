@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 	int r;
 
 	tool_init(argv);
-	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	tool_parse(&argp, argc, argv, &args);
 	tool_confine(true);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
 	r = input_open(&in, args.input, &text.report);

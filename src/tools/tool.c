@@ -75,6 +75,17 @@ void tool_init(char **argv)
 	argp_program_version_hook = print_version;
 }
 
+/* argp ends the process on wrong usage, but not where there is no memory. */
+void tool_parse(const struct argp *argp, int argc, char **argv, void *args)
+{
+	error_t r = argp_parse(argp, argc, argv, 0, NULL, args);
+
+	if (r) {
+		fprintf(stderr, "%s: error: %s\n", tool_name(), strerror(r));
+		exit(EXIT_FAILURE);
+	}
+}
+
 const char *tool_name(void)
 {
 	return program_invocation_short_name;

@@ -24,6 +24,9 @@ extern const struct argp_child tool_argp_children[];
  */
 void tool_init(char **argv);
 
+/* Takes the arguments into args, or does not return. */
+void tool_parse(const struct argp *argp, int argc, char **argv, void *args);
+
 /* The name the program was called by, as all messages start with it. */
 const char *tool_name(void);
 

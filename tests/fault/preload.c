@@ -4,7 +4,8 @@
  * does less than it was asked. Below struct era_io and beside it, so that the
  * files of results, packs and undo records are reached, too.
  *
- *     FAIL_CALL=name   of the call: write, fsync, rename, ...
+ *     FAIL_CALL=name   of the call: write, fsync, rename, malloc (or calloc,
+ *                      realloc), ...
  *     FAIL_NUMBER=n    the call of this number fails, from 0 on
  *     FAIL_ERRNO=e     so; 0: reads and writes do nothing and return 0;
  *                      -1: they do half
@@ -134,6 +135,33 @@ ssize_t pwrite(int fd, const void *buf, size_t len, off_t offset)
 ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t offset)
 	__attribute__((alias("preadv64")));
 int ftruncate(int fd, off_t len) __attribute__((alias("ftruncate64")));
+#endif
+
+#ifdef __GLIBC__
+/* what dlsym() would call itself */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t nr, size_t size);
+void *__libc_realloc(void *old, size_t size);
+
+static int no_memory(void)
+{
+	return strikes("malloc", -1) && fail();
+}
+
+void *malloc(size_t size)
+{
+	return no_memory() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t nr, size_t size)
+{
+	return no_memory() ? NULL : __libc_calloc(nr, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+	return no_memory() ? NULL : __libc_realloc(old, size);
+}
 #endif
 
 int rename(const char *from, const char *to)
