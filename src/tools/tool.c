@@ -52,16 +52,12 @@ static void print_version(FILE *stream, struct argp_state *state)
  */
 static void occupy_standard_descriptors(void)
 {
-	int fd;
-
-	do {
-		fd = open("/dev/null", fcntl(STDIN_FILENO, F_GETFD) < 0
-					       ? O_WRONLY
-					       : O_RDONLY);
-		if (fd < 0)
-			_exit(EXIT_FAILURE); /* nobody to tell */
-	} while (fd <= STDERR_FILENO);
-	close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		/* the lowest that is free is what open() returns */
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null",
+			 fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			_exit(EXIT_FAILURE); /* perhaps nobody to tell */
 }
 
 void tool_init(char **argv)

@@ -685,3 +685,16 @@ def test_a_limit_on_the_size_of_files(all_tools, image, tmp_path, tool):
     assert process.wait(60) == 1
     process.stderr.close()
     assert list(output.iterdir()) == []
+
+
+def test_works_without_a_dev_null(run, image):
+    """As in a bare chroot, or an initramfs."""
+    hidden = ["unshare", "-rm", "sh", "-c",
+              'mount -t tmpfs none /dev && exec "$@"', "sh"]
+    try:
+        subprocess.run([*hidden, "true"], check=True, timeout=60,
+                       stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs unshare(1) and user namespaces")
+    result = run("era_check", image("clean"), before=hidden)
+    assert (result.status, result.err) == (0, "")
