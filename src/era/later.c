@@ -15,7 +15,9 @@
  * Digestion commits that often without a mark more; and a device can hold
  * hundreds of thousands of commits.
  */
-#define MAX_IN_VAIN 1024
+#define MAX_LATER_IN_VAIN 1024
+/* The commit right before says nearly all that any before it does. */
+#define MAX_EARLIER 64
 
 struct search {
 	struct era_later *later;
@@ -23,24 +25,7 @@ struct search {
 	const struct era_scan *scan;
 	const struct block_set *reachable;
 	struct block_set judged; /* bitsets that say no more */
-	bool all;		 /* look at every state */
-	uint32_t greatest;	 /* era that an orphan of the era array holds */
 };
-
-/* Whether an index block's space map counts a block. */
-static bool is_counted(const struct search *s, const uint8_t *index,
-		       uint64_t block)
-{
-	uint8_t bitmap[ERA_BLOCK_SIZE];
-	uint64_t i = block / BITMAP_MAX_ENTRIES, at;
-
-	if (block >= s->scan->nr_blocks)
-		return false;
-	at = get_le64(index + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE);
-	return era_scan_role(s->scan, at) == ROLE_BITMAP &&
-	       !era_device_read(s->scan->device, at, 1, bitmap) &&
-	       bitmap_count(bitmap, (uint32_t)(block % BITMAP_MAX_ENTRIES));
-}
 
 static const struct era_writeset *open_writeset(const struct era_metadata *md)
 {
@@ -158,120 +143,243 @@ bool era_later_is_ahead(const struct era_superblock *sb,
 	return (to + nr_blocks - from) % nr_blocks * 2 < nr_blocks;
 }
 
-/* Holds a proven state against the reachable one. */
-static int weigh(struct search *s, const struct era_proven *state)
+/* Proves the state of an index block whose bitsets mark more than md's. */
+static int prove_more(struct search *s, const struct era_witness *witness,
+		      uint64_t index, struct era_proven *state, bool *proven)
 {
-	struct era_later *later = s->later;
-	struct era_beyond beyond = { .watched = 0 }, own = { .watched = 0 };
+	bool more;
+	int r = marks_more(s, witness, &more);
+
+	*proven = false;
+	if (r || !more)
+		return r;
+	r = era_prove(s->scan, &s->md->sb.geometry, witness, index, state);
+	*proven = !r;
+	return r == -EUCLEAN ? 0 : r;
+}
+
+/* Compares a proven state with the reachable one, either way round. */
+static int compare(const struct search *s, const struct era_superblock *sb,
+		   struct era_beyond *beyond, struct era_beyond *own)
+{
 	struct era_metadata md = { .nr_writesets = 0 };
 	struct walk walk;
 	int r = walk_init(&walk, s->scan->device, NULL, NULL);
 
+	*beyond = *own = (struct era_beyond){ .watched = 0 };
 	if (!r)
-		r = era_metadata_load(&md, &walk, &state->sb, false);
+		r = era_metadata_load(&md, &walk, sb, false);
 	if (!r && !walk.nr_faults)
-		r = era_metadata_beyond(&beyond, s->md, &md);
-	if (!r && beyond.lowest)
-		r = era_metadata_beyond(&own, &md, s->md);
+		r = era_metadata_beyond(beyond, s->md, &md);
+	if (!r && beyond->lowest)
+		r = era_metadata_beyond(own, &md, s->md);
 	era_metadata_release(&md);
 	walk_release(&walk);
-	if (r || !beyond.lowest)
-		return r;
-	if (own.lowest ||
-	    !era_later_is_ahead(&s->md->sb, &state->sb, s->scan->nr_blocks))
-		later->ahead = false;
-	if (!later->nr++ || state->sum > later->last.sum) {
-		later->last = *state;
-		later->lowest = beyond.lowest;
-		later->nr_data_blocks = beyond.nr_data_blocks;
-	}
-	return 0;
-}
-
-static int try_index(struct search *s, uint64_t block)
-{
-	const struct era_superblock *sb = &s->md->sb;
-	uint8_t index[ERA_BLOCK_SIZE];
-	struct era_witness witness;
-	struct era_proven state;
-	bool more;
-	int r;
-
-	if (era_device_read(s->scan->device, block, 1, index))
-		return 0;
-	if (!s->all && !is_counted(s, index, sb->writeset_tree_root) &&
-	    !is_counted(s, index, sb->era_array_root))
-		return 0;
-	r = era_witness_load(&witness, s->scan, block);
-	if (r)
-		return r == -ENOMEM ? r : 0;
-	r = marks_more(s, &witness, &more);
-	if (!r && more) {
-		r = era_prove(s->scan, &sb->geometry, &witness, block, &state);
-		if (!r)
-			r = weigh(s, &state);
-		else if (r == -EUCLEAN)
-			r = 0;
-	}
-	era_witness_release(&witness);
 	return r;
 }
 
+static void take(struct search *s, const struct era_proven *state,
+		 const struct era_beyond *beyond)
+{
+	struct era_later *later = s->later;
+
+	if (!later->nr++ || state->sum > later->last.sum) {
+		later->last = *state;
+		later->lowest = beyond->lowest;
+		later->nr_data_blocks = beyond->nr_data_blocks;
+	}
+}
+
+/* --- what came after the superblock ----------------------------------------*/
+
 /*
- * Half a round of the device from the superblock's index block on, forward or
- * back, until too many commits in a row have said no more.
+ * A later commit says all that the superblock's does: what does not is of an
+ * earlier activation, and its trees' blocks have been used again.
  */
-static int try_direction(struct search *s, bool forward)
+static int try_later(struct search *s, uint64_t index)
+{
+	const struct era_superblock *sb = &s->md->sb;
+	struct era_beyond beyond, own;
+	struct era_witness witness;
+	struct era_proven state;
+	bool proven;
+	int r = era_witness_load(&witness, s->scan, index);
+
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	r = prove_more(s, &witness, index, &state, &proven);
+	era_witness_release(&witness);
+	if (r || !proven)
+		return r;
+	/* an era without a write has left no trace to count on from */
+	if (state.sb.writeset_tree_root == sb->writeset_tree_root &&
+	    state.sb.era_array_root == sb->era_array_root &&
+	    open_writeset(s->md))
+		state.sb.geometry.current_era = sb->geometry.current_era;
+	r = compare(s, &state.sb, &beyond, &own);
+	if (!r && beyond.lowest && !own.lowest)
+		take(s, &state, &beyond);
+	return r;
+}
+
+/* A round of the device, until too many in a row have said no more. */
+static int try_round(struct search *s, uint64_t from)
 {
 	uint64_t nr_blocks = s->scan->nr_blocks;
-	uint64_t block = s->md->sb.space_map.bitmap_root % nr_blocks;
 	unsigned int in_vain = 0;
 	int r = 0;
 
-	for (uint64_t i = 0; i < nr_blocks / 2 && !r; i++) {
+	for (uint64_t i = 1; i < nr_blocks && !r; i++) {
+		uint64_t block = (from + i) % nr_blocks;
 		size_t nr = s->later->nr;
 
-		block = (block + (forward ? 1 : nr_blocks - 1)) % nr_blocks;
 		if (era_scan_role(s->scan, block) != ROLE_INDEX)
 			continue;
-		r = try_index(s, block);
+		r = try_later(s, block);
 		in_vain = s->later->nr > nr ? 0 : in_vain + 1;
-		if (in_vain == MAX_IN_VAIN)
+		if (in_vain == MAX_LATER_IN_VAIN)
 			break;
 	}
 	return r;
 }
 
-static int note_greatest(void *arg, uint64_t block, const uint8_t *data)
+/*
+ * Whether a commit can be the one right after another, of which the allocator
+ * went on from a block. It (sm_metadata_new_block_ in dm-space-map-metadata.c)
+ * goes forward from where it was, or once the metadata was opened anew, from
+ * the start, and takes the first block that is free; a commit's last is its
+ * index. So what is in use after and was not before are blocks from the first
+ * free one on, and up to that index.
+ */
+static bool is_next(const struct era_witness *before, uint64_t from,
+		    const struct era_witness *after, uint64_t index)
 {
-	struct search *s = arg;
+	uint64_t nr_blocks = before->nr_blocks;
+	bool first = true;
 
-	(void)block;
-	for (uint32_t i = 0; i < get_le32(data + ARRAY_NR_ENTRIES); i++) {
-		uint32_t era = get_le32(data + ARRAY_VALUES + (size_t)i * 4);
+	for (uint64_t i = 1; i < nr_blocks; i++) {
+		uint64_t block = (from + i) % nr_blocks;
+		bool behind = i > (index + nr_blocks - from) % nr_blocks;
 
-		if (s->greatest < era)
-			s->greatest = era;
+		if (before->counts[block])
+			continue;
+		if (first ? !after->counts[block] || behind
+			  : behind && after->counts[block])
+			return false;
+		first = false;
+	}
+	return true;
+}
+
+/* The nearest index block behind another block, or before it; 0 for none. */
+static uint64_t nearest_index(const struct era_scan *scan, uint64_t from,
+			      bool behind)
+{
+	for (uint64_t i = 1; i < scan->nr_blocks; i++) {
+		uint64_t block = from + (behind ? i : scan->nr_blocks - i);
+
+		block %= scan->nr_blocks;
+		if (era_scan_role(scan, block) == ROLE_INDEX)
+			return block;
 	}
 	return 0;
 }
 
-/*
- * Whether orphans are ahead of md in archiving or digesting: an era is
- * archived once it is over, and digested lowest first.
- */
-static int compare_progress(struct search *s, const struct era_orphans *orphans)
+static bool is_counted(const struct era_witness *witness, uint64_t block)
 {
-	const struct era_metadata *md = s->md;
-	int r;
+	return block < witness->nr_blocks && witness->counts[block];
+}
 
-	if (!md->nr_writesets)
-		return 0;
-	r = era_scan_each(s->scan, ROLE_ERAS, s->reachable, note_greatest, s);
-	s->all = s->greatest >= md->writesets[0].era ||
-		 (open_writeset(md) &&
-		  orphans->greatest_era >= md->sb.geometry.current_era);
+/*
+ * Opening the metadata leaves the era array alone, but for a resize, and
+ * archives the open writeset; the first commits ever have neither.
+ */
+static bool is_opened_from(const struct era_superblock *sb,
+			   const struct era_witness *witness)
+{
+	return is_counted(witness, sb->era_array_root) ||
+	       (sb->writeset_root && is_counted(witness, sb->writeset_root));
+}
+
+/* Looks behind a block, where the next commit's index is the first there. */
+static int find_behind(struct search *s, const struct era_witness *own,
+		       uint64_t from)
+{
+	uint64_t index = nearest_index(s->scan, from, true);
+	struct era_witness witness;
+	bool next;
+	int r = era_witness_load(&witness, s->scan, index);
+
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	next = is_next(own, from, &witness, index) &&
+	       (from || is_opened_from(&s->md->sb, &witness));
+	era_witness_release(&witness);
+	return next ? try_round(s, from) : 0;
+}
+
+/* --- what came before it ---------------------------------------------------*/
+
+/* Whether nothing that a witness counts has been allocated again since. */
+static bool is_untouched(const struct era_witness *witness,
+			 const struct block_set *allocated)
+{
+	for (uint64_t block = 0; block < witness->nr_blocks; block++)
+		if (witness->counts[block] && block_set_has(allocated, block))
+			return false;
+	return true;
+}
+
+static int try_earlier(struct search *s, const struct era_witness *witness,
+		       uint64_t index)
+{
+	struct era_beyond beyond, own;
+	struct era_proven state;
+	bool proven;
+	int r = prove_more(s, witness, index, &state, &proven);
+
+	if (!r && proven)
+		r = compare(s, &state.sb, &beyond, &own);
+	if (!r && proven && beyond.lowest) {
+		take(s, &state, &beyond);
+		s->later->write_lost = true;
+	}
 	return r;
+}
+
+/*
+ * Goes back from commit to commit, as long as each is the next of the one
+ * before. Each of them says what the last one does, or less: what one of them
+ * says and the last one does not has been lost since.
+ */
+static int find_before(struct search *s, struct era_witness *own)
+{
+	uint64_t from = s->md->sb.space_map.bitmap_root;
+	struct era_witness after = *own, before;
+	struct block_set allocated;
+	int r = block_set_init(&allocated, s->scan->nr_blocks);
+
+	*own = (struct era_witness){ .nr_blocks = 0 };
+	for (int i = 0; i < MAX_EARLIER && !r && !s->later->nr; i++) {
+		uint64_t index = nearest_index(s->scan, from, false);
+
+		r = era_witness_load(&before, s->scan, index);
+		if (r)
+			break;
+		if (!is_next(&before, index, &after, from))
+			r = -EUCLEAN;
+		for (uint64_t k = 0; k < after.nr_blocks && !r; k++)
+			if (after.counts[k] && !before.counts[k])
+				block_set_add(&allocated, k);
+		if (!r && is_untouched(&before, &allocated))
+			r = try_earlier(s, &before, index);
+		era_witness_release(&after);
+		after = before;
+		from = index;
+	}
+	era_witness_release(&after);
+	block_set_release(&allocated);
+	return r == -EUCLEAN ? 0 : r;
 }
 
 int era_later_find(struct era_later *later, const struct era_metadata *md,
@@ -282,15 +390,22 @@ int era_later_find(struct era_later *later, const struct era_metadata *md,
 			    .md = md,
 			    .scan = orphans->scan,
 			    .reachable = reachable };
-	int r = block_set_init(&s.judged, s.scan->nr_blocks);
+	uint64_t index = md->sb.space_map.bitmap_root;
+	struct era_witness own;
+	int r;
 
-	*later = (struct era_later){ .ahead = true };
+	*later = (struct era_later){ .nr = 0 };
+	r = era_witness_load(&own, s.scan, index);
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	r = block_set_init(&s.judged, s.scan->nr_blocks);
 	if (!r)
-		r = compare_progress(&s, orphans);
-	if (!r)
-		r = try_direction(&s, true);
-	if (!r)
-		r = try_direction(&s, false);
+		r = find_behind(&s, &own, index);
+	if (!r && !later->nr)
+		r = find_behind(&s, &own, 0);
+	if (!r && !later->nr)
+		r = find_before(&s, &own);
+	era_witness_release(&own);
 	block_set_release(&s.judged);
 	return r;
 }

@@ -12,18 +12,16 @@
 struct era_later {
 	size_t nr; /* proven states that say more than the reachable one */
 	struct era_proven last;
-	/* all of them say all that the reachable one does, and lie ahead of
-	 * it in the order in which blocks are allocated: later, not earlier */
-	bool ahead;
-	uint32_t lowest;	 /* era in which the last one says more */
+	bool write_lost; /* it is an earlier one: md has lost a write since */
+	uint32_t lowest; /* era in which the last one says more */
 	uint64_t nr_data_blocks; /* that the last one dates later */
 };
 
 /*
- * Looks for states that share the writeset tree or the era array with md, as
- * those of the same era do, and for any where orphans name or have digested an
- * era that is still to be archived or digested in md. What is of a later era
- * than md's is found by its name (era/newer.h). reachable: what md leads to.
+ * Looks for the commits that came after md's, where the one right after it is
+ * still there: those that say all that md does, and more. Where there is none,
+ * for one that came before md's and says more. What is of a later era than
+ * md's is found by its name, too (era/newer.h). reachable: what md leads to.
  * Returns 0, -ENOMEM or the errno of a read.
  */
 int era_later_find(struct era_later *later, const struct era_metadata *md,

@@ -87,7 +87,7 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 
 	if (r || !later.nr)
 		return r;
-	if (later.nr == 1 && later.ahead) {
+	if (later.nr == 1 && !later.write_lost) {
 		newer->cut_short = true;
 		newer->last = later.last.sb;
 		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
@@ -98,11 +98,14 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 	newer->found = true;
 	newer->fork_era = later.lowest;
 	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "the superblock is not that of the last commit: a later "
-		   "one, which the space map in block %" PRIu64
+		   "%s, which the space map in block %" PRIu64
 		   " proves, dates %" PRIu64
 		   " blocks written since era %" PRIu32
 		   " later; run era_repair",
+		   later.write_lost
+			   ? "a write to the trees was lost: an earlier commit"
+			   : "the superblock is not that of the last commit: a "
+			     "later one",
 		   later.last.sb.space_map.bitmap_root, later.nr_data_blocks,
 		   later.lowest);
 	return 0;

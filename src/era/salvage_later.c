@@ -25,8 +25,6 @@ static int take(struct era_salvage *s, const struct era_superblock *sb)
 	struct walk walk;
 	int r;
 
-	if (!era_later_is_ahead(&s->md.sb, sb, s->scan.nr_blocks))
-		return 0;
 	r = walk_init(&walk, s->device, NULL, NULL);
 	if (!r)
 		r = era_metadata_load(&s->second, &walk, sb, false);
@@ -55,7 +53,8 @@ static int take_greatest(struct era_salvage *s)
 	for (size_t i = 0; i < nr && !r; i++)
 		if (!best || states[i].sum > best->sum)
 			best = &states[i];
-	if (!r && best)
+	if (!r && best &&
+	    era_later_is_ahead(&s->md.sb, &best->sb, s->scan.nr_blocks))
 		r = take(s, &best->sb);
 	free(states);
 	return r;
@@ -75,7 +74,7 @@ int era_salvage_find_later(struct era_salvage *s)
 	s->newer.fork_era = later.lowest;
 	s->newer.greatest_era = later.last.sb.geometry.current_era;
 	s->newer.nr_data_blocks = later.nr_data_blocks;
-	return later.ahead ? take(s, &later.last.sb) : 0;
+	return later.write_lost ? 0 : take(s, &later.last.sb);
 }
 
 int era_salvage_plan_later(struct era_salvage *s)

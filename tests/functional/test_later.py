@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Block 0 is the superblock of an earlier commit: its last write was lost, or
-somebody has put an old one back. What was written since is not lost."""
+somebody has put an old one back. What was written since is not lost. Nor is it
+where the write that was lost is another block's."""
 
 import pytest
 
 from helpers import history
-from helpers.blocks import SIZE
+from helpers.blocks import ARRAY, SIZE, seal
 from helpers.reader import Metadata
 
 
@@ -87,3 +88,41 @@ def test_a_commit_that_was_under_way_is_no_error_and_counts(run, image):
 def test_reachable_only_goes_by_the_superblock(run, image):
     path = image("built", bytes(left_behind(commits=3)[0]))
     assert run("era_check", "--reachable-only", path).status == 0
+
+
+def with_a_lost_write():
+    """The open writeset's leaf is a sound one of two commits before."""
+    device = history.live(7, nr_eras=4, undigested=0)
+
+    def leaf():
+        start = device.open[2].before["array", 0].number * SIZE
+        return slice(start, start + SIZE)
+
+    device.write_to(200, 209)
+    older = bytearray(device.data[leaf()])
+    device.write_to(400, 409)
+    device.write_to(600, 609)
+    seal(older, ARRAY, leaf().start // SIZE)
+    device.data[leaf()] = older
+    return bytes(device.data), device.last
+
+
+def test_what_an_earlier_commit_says_has_been_lost(run, image):
+    path = image("built", with_a_lost_write()[0])
+    check = run("era_check", path)
+    assert check.status == 1
+    assert "a write to the trees was lost: an earlier commit" in check.err
+    listed = run("era_invalidate", "--written-since", 1, path)
+    assert (listed.status, listed.out) == (1, b"")
+
+
+def test_and_a_repair_loses_none_of_it(run, image):
+    content, last = with_a_lost_write()
+    path = image("built", content)
+    result = run("era_repair", "--in-place", path)
+    assert result.status == 0, result.err
+    metadata = Metadata(path.read_bytes())
+    assert metadata.problems() == []
+    for era in range(1, max(last) + 1):
+        assert metadata.since(era) >= {
+            block for block, its in enumerate(last) if its >= era}
