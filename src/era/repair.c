@@ -82,6 +82,17 @@ int era_repair_to(struct era_salvage *s, struct era_device *target,
 	return r;
 }
 
+/*
+ * Where the trees stay as they are, nothing reads the arrays' maps again; with
+ * those of the checks to come they would be all the memory there is.
+ */
+static void release_maps(struct era_metadata *md)
+{
+	array_map_release(&md->eras);
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		array_map_release(&md->writesets[i].words);
+}
+
 int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 {
 	struct era_report quiet = { .problem = NULL };
@@ -96,6 +107,8 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 	}
 	if (!s->exact)
 		return 0;
+	release_maps(&s->md);
+	release_maps(&s->snapshot);
 	/* the salvage has looked at what is unreferenced */
 	r = era_check(s->device, ERA_CHECK_REACHABLE_ONLY, &quiet);
 	if (r) /* which only the quiet report has heard of */

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +63,20 @@ static void occupy_standard_descriptors(void)
 			_exit(EXIT_FAILURE); /* perhaps nobody to tell */
 }
 
+/*
+ * glibc raises the size from which an allocation is a mapping of its own to
+ * that of what was freed last, and so keeps large arrays' memory for good.
+ */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+#endif
+}
+
 void tool_init(char **argv)
 {
+	give_memory_back();
 	occupy_standard_descriptors();
 	/* argp and getopt start some messages with what argv says */
 	argv[0] = program_invocation_short_name;
