@@ -11,12 +11,7 @@
 #include "era/beyond.h"
 #include "era/later.h"
 
-/*
- * Digestion commits that often without a mark more; and a device can hold
- * hundreds of thousands of commits.
- */
-#define MAX_LATER_IN_VAIN 1024
-/* The commit right before says nearly all that any before it does. */
+/* Behind so many, little of the one before is left. */
 #define MAX_EARLIER 64
 
 struct search {
@@ -145,13 +140,13 @@ bool era_later_is_ahead(const struct era_superblock *sb,
 
 /* Proves the state of an index block whose bitsets mark more than md's. */
 static int prove_more(struct search *s, const struct era_witness *witness,
-		      uint64_t index, struct era_proven *state, bool *proven)
+		      uint64_t index, struct era_proven *state, bool *more,
+		      bool *proven)
 {
-	bool more;
-	int r = marks_more(s, witness, &more);
+	int r = marks_more(s, witness, more);
 
 	*proven = false;
-	if (r || !more)
+	if (r || !*more)
 		return r;
 	r = era_prove(s->scan, &s->md->sb.geometry, witness, index, state);
 	*proven = !r;
@@ -181,67 +176,15 @@ static int compare(const struct search *s, const struct era_superblock *sb,
 static void take(struct search *s, const struct era_proven *state,
 		 const struct era_beyond *beyond)
 {
-	struct era_later *later = s->later;
-
-	if (!later->nr++ || state->sum > later->last.sum) {
-		later->last = *state;
-		later->lowest = beyond->lowest;
-		later->nr_data_blocks = beyond->nr_data_blocks;
-	}
+	*s->later =
+		(struct era_later){ .nr = 1,
+				    .last = *state,
+				    .lowest = beyond->lowest,
+				    .nr_data_blocks = beyond->nr_data_blocks };
 }
 
-/* --- what came after the superblock ----------------------------------------*/
-
-/*
- * A later commit says all that the superblock's does: what does not is of an
- * earlier activation, and its trees' blocks have been used again.
- */
-static int try_later(struct search *s, uint64_t index)
-{
-	const struct era_superblock *sb = &s->md->sb;
-	struct era_beyond beyond, own;
-	struct era_witness witness;
-	struct era_proven state;
-	bool proven;
-	int r = era_witness_load(&witness, s->scan, index);
-
-	if (r)
-		return r == -ENOMEM ? r : 0;
-	r = prove_more(s, &witness, index, &state, &proven);
-	era_witness_release(&witness);
-	if (r || !proven)
-		return r;
-	/* an era without a write has left no trace to count on from */
-	if (state.sb.writeset_tree_root == sb->writeset_tree_root &&
-	    state.sb.era_array_root == sb->era_array_root &&
-	    open_writeset(s->md))
-		state.sb.geometry.current_era = sb->geometry.current_era;
-	r = compare(s, &state.sb, &beyond, &own);
-	if (!r && beyond.lowest && !own.lowest)
-		take(s, &state, &beyond);
-	return r;
-}
-
-/* A round of the device, until too many in a row have said no more. */
-static int try_round(struct search *s, uint64_t from)
-{
-	uint64_t nr_blocks = s->scan->nr_blocks;
-	unsigned int in_vain = 0;
-	int r = 0;
-
-	for (uint64_t i = 1; i < nr_blocks && !r; i++) {
-		uint64_t block = (from + i) % nr_blocks;
-		size_t nr = s->later->nr;
-
-		if (era_scan_role(s->scan, block) != ROLE_INDEX)
-			continue;
-		r = try_later(s, block);
-		in_vain = s->later->nr > nr ? 0 : in_vain + 1;
-		if (in_vain == MAX_LATER_IN_VAIN)
-			break;
-	}
-	return r;
-}
+/* --- the chain of commits
+ * ---------------------------------------------------*/
 
 /*
  * Whether a commit can be the one right after another, of which the allocator
@@ -285,6 +228,8 @@ static uint64_t nearest_index(const struct era_scan *scan, uint64_t from,
 	return 0;
 }
 
+/* --- what came after the superblock ----------------------------------------*/
+
 static bool is_counted(const struct era_witness *witness, uint64_t block)
 {
 	return block < witness->nr_blocks && witness->counts[block];
@@ -301,21 +246,82 @@ static bool is_opened_from(const struct era_superblock *sb,
 	       (sb->writeset_root && is_counted(witness, sb->writeset_root));
 }
 
-/* Looks behind a block, where the next commit's index is the first there. */
-static int find_behind(struct search *s, const struct era_witness *own,
-		       uint64_t from)
+/* How many commits came next, one after the other, and the last one's index. */
+static int follow(const struct search *s, const struct era_witness *own,
+		  uint64_t from, size_t *nr, uint64_t *last)
 {
-	uint64_t index = nearest_index(s->scan, from, true);
+	struct era_witness before = *own, after;
+	int r = 0;
+
+	*nr = 0;
+	for (*last = from; *nr < s->scan->nr_blocks; (*nr)++) {
+		uint64_t index = nearest_index(s->scan, *last, true);
+		bool next;
+
+		r = era_witness_load(&after, s->scan, index);
+		if (r)
+			break;
+		next = is_next(&before, *last, &after, index) &&
+		       (*last || is_opened_from(&s->md->sb, &after));
+		if (*nr)
+			era_witness_release(&before);
+		before = after;
+		if (!next) {
+			era_witness_release(&after);
+			return 0;
+		}
+		*last = index;
+	}
+	if (*nr)
+		era_witness_release(&before);
+	return r == -EUCLEAN ? 0 : r;
+}
+
+/*
+ * A later commit says all that the superblock's does: what does not is of an
+ * earlier activation, and its trees' blocks have been used again.
+ */
+static int try_later(struct search *s, uint64_t index)
+{
+	const struct era_superblock *sb = &s->md->sb;
+	struct era_beyond beyond, own;
 	struct era_witness witness;
-	bool next;
+	struct era_proven state;
+	bool more, proven;
 	int r = era_witness_load(&witness, s->scan, index);
 
 	if (r)
 		return r == -ENOMEM ? r : 0;
-	next = is_next(own, from, &witness, index) &&
-	       (from || is_opened_from(&s->md->sb, &witness));
+	r = prove_more(s, &witness, index, &state, &more, &proven);
 	era_witness_release(&witness);
-	return next ? try_round(s, from) : 0;
+	if (r || !proven)
+		return r;
+	/* an era without a write has left no trace to count on from */
+	if (state.sb.writeset_tree_root == sb->writeset_tree_root &&
+	    state.sb.era_array_root == sb->era_array_root &&
+	    open_writeset(s->md))
+		state.sb.geometry.current_era = sb->geometry.current_era;
+	r = compare(s, &state.sb, &beyond, &own);
+	if (!r && beyond.lowest && !own.lowest)
+		take(s, &state, &beyond);
+	return r;
+}
+
+/* The last of those that followed on a block and that say more. */
+static int find_behind(struct search *s, const struct era_witness *own,
+		       uint64_t from)
+{
+	uint64_t index;
+	size_t nr;
+	int r = follow(s, own, from, &nr, &index);
+
+	for (size_t i = nr; i && !r && !s->later->nr; i--) {
+		r = try_later(s, index);
+		index = nearest_index(s->scan, index, false);
+	}
+	if (s->later->nr)
+		s->later->nr = nr;
+	return r;
 }
 
 /* --- what came before it ---------------------------------------------------*/
@@ -331,13 +337,14 @@ static bool is_untouched(const struct era_witness *witness,
 }
 
 static int try_earlier(struct search *s, const struct era_witness *witness,
-		       uint64_t index)
+		       uint64_t index, bool *settled)
 {
 	struct era_beyond beyond, own;
 	struct era_proven state;
-	bool proven;
-	int r = prove_more(s, witness, index, &state, &proven);
+	bool more, proven;
+	int r = prove_more(s, witness, index, &state, &more, &proven);
 
+	*settled = !more || proven;
 	if (!r && proven)
 		r = compare(s, &state.sb, &beyond, &own);
 	if (!r && proven && beyond.lowest) {
@@ -349,18 +356,19 @@ static int try_earlier(struct search *s, const struct era_witness *witness,
 
 /*
  * Goes back from commit to commit, as long as each is the next of the one
- * before. Each of them says what the last one does, or less: what one of them
- * says and the last one does not has been lost since.
+ * before, to the last that is still there. It says what the superblock's does,
+ * or less: what it says and that one does not has been lost since.
  */
 static int find_before(struct search *s, struct era_witness *own)
 {
 	uint64_t from = s->md->sb.space_map.bitmap_root;
 	struct era_witness after = *own, before;
 	struct block_set allocated;
+	bool settled = false;
 	int r = block_set_init(&allocated, s->scan->nr_blocks);
 
 	*own = (struct era_witness){ .nr_blocks = 0 };
-	for (int i = 0; i < MAX_EARLIER && !r && !s->later->nr; i++) {
+	for (int i = 0; i < MAX_EARLIER && !r && !settled; i++) {
 		uint64_t index = nearest_index(s->scan, from, false);
 
 		r = era_witness_load(&before, s->scan, index);
@@ -372,7 +380,7 @@ static int find_before(struct search *s, struct era_witness *own)
 			if (after.counts[k] && !before.counts[k])
 				block_set_add(&allocated, k);
 		if (!r && is_untouched(&before, &allocated))
-			r = try_earlier(s, &before, index);
+			r = try_earlier(s, &before, index, &settled);
 		era_witness_release(&after);
 		after = before;
 		from = index;

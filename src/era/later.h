@@ -10,11 +10,12 @@
 #include "era/witness.h"
 
 struct era_later {
-	size_t nr; /* proven states that say more than the reachable one */
-	struct era_proven last;
+	/* commits in a row that came after md's; 0 where none says more */
+	size_t nr;
+	struct era_proven last; /* the last of them that says more */
 	bool write_lost; /* it is an earlier one: md has lost a write since */
-	uint32_t lowest; /* era in which the last one says more */
-	uint64_t nr_data_blocks; /* that the last one dates later */
+	uint32_t lowest; /* era in which it says more */
+	uint64_t nr_data_blocks; /* that it dates later */
 };
 
 /*
