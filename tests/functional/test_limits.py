@@ -121,7 +121,8 @@ def test_a_device_is_read_within_bounds(limited, image, tmp_path, name):
     check = limited("era_check", path)
     assert check.status == 0 or check.err
     for tool in (("era_dump",), ("era_dump", "--logical"),
-                 ("era_invalidate", "--written-since", "1"), ("era_ls",),
+                 ("era_invalidate", "--written-since", "1"),
+                 ("era_dump", "--metadata-snapshot"), ("era_ls",),
                  ("era_map",)):
         read = limited(*tool, path, stdout=-3)
         assert read.status == 0 or read.err
@@ -132,6 +133,13 @@ def test_a_device_is_read_within_bounds(limited, image, tmp_path, name):
     assert (repair.status == 0) == \
         (limited("era_check", target).status == 0)
     assert repair.status == 0 or repair.err
+    pack = limited("era_metadata_pack", "-i", path, "-o", tmp_path / "pack")
+    assert pack.status == 0 or pack.err
+    # last, for it changes the device
+    repair = limited("era_repair", "--in-place", path)
+    assert repair.status == 0 or repair.err
+    if repair.status == 0:
+        assert limited("era_check", path).status == 0
 
 
 def test_a_sound_device_passes_these_bounds(limited, image, tmp_path):
