@@ -176,15 +176,16 @@ static int compare(const struct search *s, const struct era_superblock *sb,
 static void take(struct search *s, const struct era_proven *state,
 		 const struct era_beyond *beyond)
 {
-	*s->later =
-		(struct era_later){ .nr = 1,
-				    .last = *state,
-				    .lowest = beyond->lowest,
-				    .nr_data_blocks = beyond->nr_data_blocks };
+	struct era_later *later = s->later;
+
+	if (later->nr++)
+		return;
+	later->last = *state;
+	later->lowest = beyond->lowest;
+	later->nr_data_blocks = beyond->nr_data_blocks;
 }
 
-/* --- the chain of commits
- * ---------------------------------------------------*/
+/* --- the chain of commits --------------------------------------------------*/
 
 /*
  * Whether a commit can be the one right after another, of which the allocator
@@ -236,14 +237,23 @@ static bool is_counted(const struct era_witness *witness, uint64_t block)
 }
 
 /*
- * Opening the metadata leaves the era array alone, but for a resize, and
- * archives the open writeset; the first commits ever have neither.
+ * Opening the metadata archives the open writeset as it is, and leaves the era
+ * array alone, but for a resize.
  */
 static bool is_opened_from(const struct era_superblock *sb,
 			   const struct era_witness *witness)
 {
-	return is_counted(witness, sb->era_array_root) ||
-	       (sb->writeset_root && is_counted(witness, sb->writeset_root));
+	return is_counted(witness, sb->writeset_root ? sb->writeset_root
+						     : sb->era_array_root);
+}
+
+/* Behind block 0 the superblock's own index can lie before the next one. */
+static uint64_t index_behind(const struct search *s, uint64_t from)
+{
+	uint64_t own = s->md->sb.space_map.bitmap_root;
+	uint64_t index = nearest_index(s->scan, from, true);
+
+	return index == own ? nearest_index(s->scan, own, true) : index;
 }
 
 /* How many commits came next, one after the other, and the last one's index. */
@@ -255,7 +265,7 @@ static int follow(const struct search *s, const struct era_witness *own,
 
 	*nr = 0;
 	for (*last = from; *nr < s->scan->nr_blocks; (*nr)++) {
-		uint64_t index = nearest_index(s->scan, *last, true);
+		uint64_t index = index_behind(s, *last);
 		bool next;
 
 		r = era_witness_load(&after, s->scan, index);
@@ -307,7 +317,10 @@ static int try_later(struct search *s, uint64_t index)
 	return r;
 }
 
-/* The last of those that followed on a block and that say more. */
+/*
+ * The last of those that followed on a block and that say more, and whether
+ * one before it does, too: a single one can have been under way.
+ */
 static int find_behind(struct search *s, const struct era_witness *own,
 		       uint64_t from)
 {
@@ -315,12 +328,10 @@ static int find_behind(struct search *s, const struct era_witness *own,
 	size_t nr;
 	int r = follow(s, own, from, &nr, &index);
 
-	for (size_t i = nr; i && !r && !s->later->nr; i--) {
+	for (size_t i = nr; i && !r && s->later->nr < 2; i--) {
 		r = try_later(s, index);
 		index = nearest_index(s->scan, index, false);
 	}
-	if (s->later->nr)
-		s->later->nr = nr;
 	return r;
 }
 

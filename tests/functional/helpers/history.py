@@ -177,6 +177,11 @@ class Device:
         self.archive()
         self.commit()
 
+    def open_again(self):
+        """Activated anew: the allocator starts at the front."""
+        self.cursor = 1
+        self.roll()
+
     # --- a commit --------------------------------------------------------
 
     def superblock(self, space_map):
