@@ -11,6 +11,9 @@
 #include "era/beyond.h"
 #include "era/later.h"
 
+/* Each is a pass over all metadata blocks; so many are damage, whatever
+ * follows. */
+#define MAX_LATER 1024
 /* Behind so many, little of the one before is left. */
 #define MAX_EARLIER 64
 
@@ -20,6 +23,9 @@ struct search {
 	const struct era_scan *scan;
 	const struct block_set *reachable;
 	struct block_set judged; /* bitsets that say no more */
+	/* a commit is looked at that still counts md's open writeset: what
+	 * else it counts is of a later era, and any bit says more */
+	bool rolled;
 };
 
 static const struct era_writeset *open_writeset(const struct era_metadata *md)
@@ -47,7 +53,8 @@ static int compare_block(const struct search *s, const struct array_map *words,
 			 uint32_t index, struct array_window *window,
 			 struct array_window *base, bool *more)
 {
-	const struct era_writeset *open = open_writeset(s->md);
+	const struct era_writeset *open =
+		s->rolled ? NULL : open_writeset(s->md);
 	struct era_device *device = s->scan->device;
 	uint64_t nr_lost = 0;
 	int r = array_window_read(window, device, words, index, 1, NULL,
@@ -119,12 +126,13 @@ static int marks_more(struct search *s, const struct era_witness *witness,
 		if (!witness->counts[block] ||
 		    (role != ROLE_POINTERS && role != ROLE_INTERNAL) ||
 		    block_set_has(s->reachable, block) ||
-		    block_set_has(&s->judged, block))
+		    (!s->rolled && block_set_has(&s->judged, block)))
 			continue;
 		r = judge(s, block, more);
 		if (r || *more)
 			break;
-		block_set_add(&s->judged, block);
+		if (!s->rolled)
+			block_set_add(&s->judged, block);
 	}
 	return r;
 }
@@ -264,7 +272,7 @@ static int follow(const struct search *s, const struct era_witness *own,
 	int r = 0;
 
 	*nr = 0;
-	for (*last = from; *nr < s->scan->nr_blocks; (*nr)++) {
+	for (*last = from; *nr < MAX_LATER; (*nr)++) {
 		uint64_t index = index_behind(s, *last);
 		bool next;
 
@@ -302,7 +310,10 @@ static int try_later(struct search *s, uint64_t index)
 
 	if (r)
 		return r == -ENOMEM ? r : 0;
+	s->rolled =
+		sb->writeset_root && is_counted(&witness, sb->writeset_root);
 	r = prove_more(s, &witness, index, &state, &more, &proven);
+	s->rolled = false;
 	era_witness_release(&witness);
 	if (r || !proven)
 		return r;

@@ -158,32 +158,39 @@ static void print_ranges(const struct summary_count *count, FILE *stream)
 		fprintf(stream, ", ... (%zu ranges)", count->nr_ranges);
 }
 
-static const char *outcome(const struct repair_summary *summary)
+static void print_outcome(const struct repair_summary *summary, FILE *stream)
 {
-	static const char *const done[] = {
-		[ERA_REPAIR_NOTHING] = "sound and clean: nothing was changed",
-		[ERA_REPAIR_ARCHIVE] =
-			("the trees are sound and were kept; an open writeset "
-			 "was archived and the space map written anew"),
-		[ERA_REPAIR_REBUILD] = "the metadata was written anew",
-	};
-	static const char *const would[] = {
-		[ERA_REPAIR_NOTHING] = "sound and clean: nothing to do",
-		[ERA_REPAIR_ARCHIVE] =
-			("the trees are sound and would be kept; an open "
-			 "writeset "
-			 "would be archived and the space map written anew"),
-		[ERA_REPAIR_REBUILD] = "the metadata would be written anew",
-	};
+	bool would = summary->dry_run;
 
-	return summary->dry_run ? would[summary->need] : done[summary->need];
+	switch (summary->need) {
+	case ERA_REPAIR_NOTHING:
+		fprintf(stream, "sound and clean: nothing %s\n",
+			would ? "to do" : "was changed");
+		break;
+	case ERA_REPAIR_ARCHIVE:
+		fprintf(stream,
+			"the trees are sound and %s kept; %sthe space map%s "
+			"written anew\n",
+			would ? "would be" : "were",
+			!summary->was_open ? ""
+			: would ? "an open writeset would be archived and "
+				: "an open writeset was archived and ",
+			summary->was_open ? ""
+			: would		  ? " would be"
+					  : " was");
+		break;
+	case ERA_REPAIR_REBUILD:
+		fprintf(stream, "the metadata %s written anew\n",
+			would ? "would be" : "was");
+		break;
+	}
 }
 
 void repair_summary_text(const struct repair_summary *summary, FILE *stream)
 {
 	char advice[256];
 
-	fprintf(stream, "%s\n", outcome(summary));
+	print_outcome(summary, stream);
 	if (summary->nr_faults)
 		fprintf(stream, "damaged: %" PRIu64 " tree block%s",
 			summary->nr_faults, summary->nr_faults == 1 ? "" : "s");
