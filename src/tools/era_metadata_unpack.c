@@ -90,15 +90,8 @@ static int fill_file(struct pack_reader *reader, struct output_file *file,
 		     struct era_report *report)
 {
 	struct era_device device;
-	struct stat st;
 	int r;
 
-	if (fstat(file->fd, &st) || !S_ISREG(st.st_mode)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is neither a block device nor a regular file",
-			   file->name);
-		return -EINVAL;
-	}
 	if (ftruncate(file->fd, (off_t)(reader->nr_blocks * ERA_BLOCK_SIZE))) {
 		r = -errno;
 		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
@@ -131,7 +124,7 @@ static int unpack_to_file(struct pack_reader *reader,
 				    report);
 	if (r)
 		return r;
-	r = output_file_open(&file, args->output, report);
+	r = tool_new_file_open(&file, args->output, report);
 	if (!r) {
 		r = fill_file(reader, &file, report);
 		if (!r)

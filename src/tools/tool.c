@@ -222,6 +222,20 @@ bool tool_is_device(const char *path, const struct era_device *device)
 	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+int tool_new_file_open(struct output_file *file, const char *path,
+		       struct era_report *report)
+{
+	int r = output_file_open(file, path, report);
+
+	if (r || file->temp)
+		return r;
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "metadata is written to a device or a file, not to %s",
+		   file->name);
+	output_file_discard(file);
+	return -EINVAL;
+}
+
 int tool_target_open(struct tool_target *target, const char *path,
 		     struct era_report *report)
 {
@@ -232,7 +246,7 @@ int tool_target_open(struct tool_target *target, const char *path,
 	if (!stat(path, &st))
 		return era_device_open(&target->device, path, ERA_DEVICE_WRITE,
 				       NULL, report);
-	r = output_file_open(&target->file, path, report);
+	r = tool_new_file_open(&target->file, path, report);
 	if (r)
 		return r;
 	target->is_new = true;

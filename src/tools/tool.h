@@ -39,13 +39,12 @@ int tool_exit_status(int r, struct era_report *report);
 /*
  * Shows on a terminal how far the work on device is, which is to read and
  * write so many bytes (0: not known), until tool_progress_finish(). Shows
- * nothing with quiet, nor where results are written to the same screen (output NULL
- * or "-").
+ * nothing with quiet, nor where results are written to the same screen (output
+ * NULL or "-").
  */
 void tool_progress_start(struct progress *progress, struct era_device *device,
 			 uint64_t expected, bool quiet, const char *output);
-void tool_progress_finish(struct progress *progress,
-			  struct era_device *device);
+void tool_progress_finish(struct progress *progress, struct era_device *device);
 
 /* A whole decimal number of at most max, or bad usage naming what. */
 uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
@@ -72,6 +71,14 @@ struct tool_target {
 
 /* Whether path is what device has open, by this or another name. */
 bool tool_is_device(const char *path, const struct era_device *device);
+
+/*
+ * output_file_open(), but for metadata: it goes to a file beside its name, and
+ * not to standard output, which may be a pipe or only append, while blocks are
+ * written each at its place.
+ */
+int tool_new_file_open(struct output_file *file, const char *path,
+		       struct era_report *report);
 
 int tool_target_open(struct tool_target *target, const char *path,
 		     struct era_report *report);

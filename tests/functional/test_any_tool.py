@@ -547,6 +547,31 @@ def test_restore_to_a_read_only_file(run, image, obey_modes):
     assert path.read_bytes() == data.read("clean")
 
 
+@pytest.mark.parametrize("how", ["pipe", "appending", "by name"])
+@pytest.mark.parametrize("command", [
+    ["era_restore", "-i", "XML"], ["era_repair", "-i", "IMAGE"],
+    ["era_metadata_unpack", "-i", "PACK"]], ids=lambda command: command[0])
+def test_metadata_to_standard_output(run, image, tmp_path, command, how):
+    """Each block has its place there, which what only appends has not."""
+    if how == "by name" and command[0] != "era_metadata_unpack":
+        pytest.skip("an existing file is written in place, through its name")
+    inputs = {"XML": tmp_path / "xml", "IMAGE": image("crash_k61"),
+              "PACK": tmp_path / "pack"}
+    run("era_dump", "-o", inputs["XML"], inputs["IMAGE"])
+    run("era_metadata_pack", "-i", inputs["IMAGE"], "-o", inputs["PACK"])
+    command = [inputs.get(word, word) for word in command]
+    output = tmp_path / "old"
+    output.write_bytes(b"old")
+    name = "/dev/stdout" if how == "by name" else "-"
+    with open(output, "ab") as file:
+        result = run(*command, "-o", name, cwd=tmp_path,
+                     **({} if how == "pipe" else {"stdout": file}))
+    assert_refused(result, "to a device or a file, not to",
+                   name if how == "by name" else "standard output")
+    assert output.read_bytes() == b"old"
+    assert not (tmp_path / "-").exists()
+
+
 def test_restore_to_a_directory(run, tmp_path):
     assert_refused(restore_to(run, tmp_path), tmp_path, "directory")
 
