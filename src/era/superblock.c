@@ -105,7 +105,7 @@ static bool is_all_zero(const uint8_t *data)
 }
 
 /* What a block without our magic may be instead. */
-static const char *foreign_fault(const uint8_t *data)
+static const char *foreign_fault(const uint8_t *data, uint64_t location)
 {
 	size_t i = 0;
 
@@ -116,8 +116,10 @@ static const char *foreign_fault(const uint8_t *data)
 		return "this is dm-cache metadata, not dm-era metadata";
 	}
 	if (is_all_zero(data))
-		return "there is no metadata, the superblock is all zero (the "
-		       "kernel would format it)";
+		return location == ERA_SUPERBLOCK_LOCATION
+			       ? "there is no metadata, the superblock is all "
+				 "zero (the kernel would format it)"
+			       : "the block is all zero";
 	if (!memcmp(data, "\xef\xbb\xbf", 3)) /* a byte order mark */
 		i = 3;
 	while (i < ERA_BLOCK_SIZE - 1 && data[i] && strchr(" \t\r\n", data[i]))
@@ -170,7 +172,7 @@ const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 	const char *text;
 
 	if (fault == BLOCK_BAD_CHECKSUM) {
-		text = magic ? NULL : foreign_fault(data);
+		text = magic ? NULL : foreign_fault(data, location);
 		if (text)
 			return text;
 		if (era_superblock_is_unfinished(data))
@@ -180,7 +182,7 @@ const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 			     : "there is no dm-era superblock";
 	}
 	if (!magic) {
-		text = foreign_fault(data);
+		text = foreign_fault(data, location);
 		return text ? text
 			    : "the superblock's magic number is not dm-era's";
 	}
@@ -212,7 +214,9 @@ static int report_too_small(struct era_device *device,
 	struct iovec iov = { data, sizeof(data) };
 	ssize_t n = device->io->readv(device->io, device->fd, &iov, 1, 0);
 	const char *text =
-		n > 0 && !is_all_zero(data) ? foreign_fault(data) : NULL;
+		n > 0 && !is_all_zero(data)
+			? foreign_fault(data, ERA_SUPERBLOCK_LOCATION)
+			: NULL;
 
 	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s", device->path,
 		   text ? text : "too small to hold metadata");
@@ -223,7 +227,11 @@ int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 			uint64_t location, struct era_report *report)
 {
 	uint8_t data[ERA_BLOCK_SIZE];
-	struct era_where where = { NULL, "superblock", location };
+	struct era_where where = { NULL,
+				   location == ERA_SUPERBLOCK_LOCATION
+					   ? "superblock"
+					   : "metadata snapshot superblock",
+				   location };
 	char buf[128];
 	const char *fault;
 	int r;

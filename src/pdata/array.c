@@ -243,7 +243,11 @@ void array_map_report(const struct array_map *map, struct era_device *device,
 	depth = btree_path(device, map->root, index, path);
 	snprintf(node_role, sizeof(node_role), "%s node", map->name);
 	snprintf(block_role, sizeof(block_role), "%s block", map->name);
-	chain[n] = (struct era_where){ NULL, "superblock", map->holder[0] };
+	chain[n] = (struct era_where){ NULL,
+				       map->holder[0]
+					       ? "metadata snapshot superblock"
+					       : "superblock",
+				       map->holder[0] };
 	if (map->holder[1]) {
 		n++;
 		chain[n] =

@@ -72,6 +72,16 @@ def test_names_the_path_and_the_data_blocks(run, image):
     assert re.search(r"1018\D+(2035|2036)\b", line)
 
 
+@pytest.mark.parametrize("name", ["rot_clean_snap_bitset-leaf",
+                                  "rot_clean_snap_snapshot-superblock"])
+def test_names_the_metadata_snapshot(run, image, name):
+    """What its superblock leads to is not the live state; and where that is
+    zero, no kernel formats the device for it."""
+    result = run("era_check", image(name))
+    assert "error: metadata snapshot superblock 835" in result.err
+    assert "would format" not in result.err
+
+
 # --- --json --------------------------------------------------------------
 
 def test_json_says_that_it_is_sound(run, image):
