@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from helpers import data, peers
-from helpers.tools import MAY_BE_ABSENT, Tools
+from helpers.tools import Tools
 
 
 def pytest_addoption(parser):
@@ -58,11 +58,7 @@ def run(all_tools, request):
     if request.node.get_closest_marker("bare") and all_tools.instrumented:
         pytest.skip("not under a wrapper or sanitizer")
 
-    def checked(name, *args, **options):
-        if not all_tools.has(name) and name in MAY_BE_ABSENT:
-            pytest.skip(f"{name} is not built yet")
-        return all_tools.run(name, *args, **options)
-    return checked
+    return all_tools.run
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import pytest
 from helpers import data
 from helpers.blocks import SIZE
 from helpers.forms import make_dump
-from helpers.tools import FINAL_TOOLS, MAY_BE_ABSENT
+from helpers.tools import FINAL_TOOLS
 
 # Tools that read metadata: the arguments before the device.
 READ_METADATA = {
@@ -109,8 +109,6 @@ def small_disk(tmp_path):
 
 @any_tool
 def test_is_built(all_tools, tool):
-    if not all_tools.has(tool) and tool in MAY_BE_ABSENT:
-        pytest.skip(f"{tool} is not written yet")
     assert all_tools.has(tool)
 
 
@@ -483,9 +481,10 @@ def test_a_closed_pipe_ends_quietly(all_tools, image, tool, ignored):
 
 @any_tool
 def test_help_that_cannot_be_written(run, tool):
-    """A full disk is noticed there, too; so is not a closed pipe."""
+    """argp prints it and does not look; nothing crashes, nothing is said that
+    is not the tool's."""
     with open("/dev/full", "wb") as full:
-        run(tool, "--help", stdout=full)  # status 0 or 1, and no crash
+        run(tool, "--help", stdout=full)  # run() holds it to that
 
 
 # --- outputs: metadata -----------------------------------------------------
@@ -547,14 +546,19 @@ def test_restore_to_a_read_only_file(run, image, obey_modes):
     assert path.read_bytes() == data.read("clean")
 
 
-@pytest.mark.parametrize("how", ["pipe", "appending", "by name"])
-@pytest.mark.parametrize("command", [
-    ["era_restore", "-i", "XML"], ["era_repair", "-i", "IMAGE"],
-    ["era_metadata_unpack", "-i", "PACK"]], ids=lambda command: command[0])
-def test_metadata_to_standard_output(run, image, tmp_path, command, how):
+# The others write a file that is there in place, by whichever name.
+TO_STANDARD_OUTPUT = [
+    (["era_restore", "-i", "XML"], "-"), (["era_repair", "-i", "IMAGE"], "-"),
+    (["era_metadata_unpack", "-i", "PACK"], "-"),
+    (["era_metadata_unpack", "-i", "PACK"], "/dev/stdout"),
+]
+
+
+@pytest.mark.parametrize("how", ["pipe", "appending"])
+@pytest.mark.parametrize("command, name", TO_STANDARD_OUTPUT)
+def test_metadata_to_standard_output(run, image, tmp_path, command, name,
+                                     how):
     """Each block has its place there, which what only appends has not."""
-    if how == "by name" and command[0] != "era_metadata_unpack":
-        pytest.skip("an existing file is written in place, through its name")
     inputs = {"XML": tmp_path / "xml", "IMAGE": image("crash_k61"),
               "PACK": tmp_path / "pack"}
     run("era_dump", "-o", inputs["XML"], inputs["IMAGE"])
@@ -562,12 +566,10 @@ def test_metadata_to_standard_output(run, image, tmp_path, command, how):
     command = [inputs.get(word, word) for word in command]
     output = tmp_path / "old"
     output.write_bytes(b"old")
-    name = "/dev/stdout" if how == "by name" else "-"
     with open(output, "ab") as file:
         result = run(*command, "-o", name, cwd=tmp_path,
                      **({} if how == "pipe" else {"stdout": file}))
-    assert_refused(result, "to a device or a file, not to",
-                   name if how == "by name" else "standard output")
+    assert_refused(result, "device", "file")
     assert output.read_bytes() == b"old"
     assert not (tmp_path / "-").exists()
 
