@@ -8,6 +8,7 @@ overwritten block or as an error.
 """
 
 import gzip
+import itertools
 import json
 import random
 from pathlib import Path
@@ -154,28 +155,32 @@ def in_mid_era(boot):
     return machine
 
 
-# Where the tool dies: at its first write past so many blocks. The superblock
-# could be written in every case.
-LIMITS = [1 << n for n in range(11)]
+def cut_short(tools, make_copy, name, *options):
+    """(nr, copy) of a device that the tool dies on before write nr, for each
+    write of it."""
+    for nr in itertools.count(1):
+        copy = make_copy()
+        if tools.run_up_to_write(nr, name, *options, copy):
+            return
+        yield nr, copy
 
 
 @pytest.mark.ci
 def test_killed_in_mid_repair(boot, tools, seen):
     machine = in_mid_era(boot)
     cuts = 0
-    for limit in LIMITS:
-        copy = machine.copy_metadata("copy")
-        if tools.run_up_to_block(limit, "era_repair", "--in-place", copy):
-            continue
-        cuts += 1
+    for cuts, copy in cut_short(tools, lambda: machine.copy_metadata("copy"),
+                                "era_repair", "--in-place"):
         assert_exact(tools, machine, 512, copy)
         copy.rename(machine.directory / "cut")
-    assert cuts, "the repair was never cut short"
+    assert cuts >= 2, "new blocks, and the superblock"
+    # Only the superblock was missing.
     machine.replace_metadata(machine.directory / "cut")
     machine.run("activate\n" + eras_of_writes(random.Random(32), 512, eras=2)
                 + "deactivate")
     assert_exact(tools, machine, 512)
-    seen(f"killed at {cuts} places: sound and exact at each, activated")
+    seen(f"killed before each of {cuts} writes: sound and exact at each, "
+         "activated")
 
 
 @pytest.mark.parametrize("target", ["blank", pytest.param(
@@ -185,18 +190,18 @@ def test_killed_in_mid_restore(boot, tools, seen, target):
     machine = in_mid_era(boot)
     xml = machine.directory / "dump.xml"
     tools.dump(machine.metadata, xml)
+    make_copy = (machine.blank if target == "blank"
+                 else machine.copy_metadata)
     cuts = 0
-    for limit in LIMITS:
-        if target == "blank":
-            copy = machine.blank("copy")
+    for cuts, copy in cut_short(tools, lambda: make_copy("copy"),
+                                "era_restore", "-i", xml, "-o"):
+        if cuts == 1:
+            assert copy.read_bytes() == make_copy("before").read_bytes()
         else:
-            copy = machine.copy_metadata("copy")
-        if tools.run_up_to_block(limit, "era_restore", "-i", xml, "-o", copy):
-            continue
-        cuts += 1
-        assert not tools.is_sound(copy)
+            assert "cut short" in tools.run("era_check", copy, expect=1).said
         copy.rename(machine.directory / "cut")
-    assert cuts, "the restore was never cut short"
+    assert cuts >= 3, "no superblock, new blocks, and the superblock"
+    # Only the superblock was missing.
     machine.replace_metadata(machine.directory / "cut")
     before = machine.metadata.read_bytes()
     machine.run('if dmsetup create era --table "$(era_table)"; then\n'
@@ -206,5 +211,5 @@ def test_killed_in_mid_restore(boot, tools, seen, target):
     machine.run("activate\n" + eras_of_writes(random.Random(33), 512, eras=2)
                 + "deactivate")
     assert_exact(tools, machine, 512)
-    seen(f"killed at {cuts} places: the kernel refuses the device and leaves "
-         "it alone; restored again, it is exact")
+    seen(f"killed before each of {cuts} writes: the kernel refuses the device "
+         "and leaves it alone; restored again, it is exact")

@@ -34,14 +34,13 @@ class Tools:
         done.said = (done.stdout.decode(errors="replace") + said).strip()
         return done
 
-    def run_up_to_block(self, limit, name, *arguments):
-        """Runs a tool that is killed at its first write at or past a block.
+    def run_up_to_write(self, nr, name, *arguments):
+        """Runs a tool that is killed right before its write number nr.
 
         False where it was killed.
         """
         program = str(self.directory / name)
-        return tracer.run_up_to_write([program, *map(str, arguments)],
-                                      limit * 4096)
+        return tracer.run_up_to_write([program, *map(str, arguments)], nr)
 
     def check(self, metadata):
         """Passes when era_check finds the metadata sound."""

@@ -13,7 +13,7 @@ TRACEME, GETREGS, KILL_ON_EXIT_AND_SYSGOOD = 0, 12, 0x100001
 SYSCALL, SETOPTIONS = 24, 0x4200
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 PWRITES = {18, 296, 328}    # pwrite64, pwritev, pwritev2
-NR_REGISTERS, R10, ORIG_RAX = 27, 7, 15
+NR_REGISTERS, ORIG_RAX = 27, 15
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p,
@@ -43,15 +43,15 @@ def _start(command):
         os._exit(127)
 
 
-def _is_write_from(pid, offset):
+def _is_at_write(pid):
     registers = (ctypes.c_ulong * NR_REGISTERS)()
     _ptrace(GETREGS, pid, ctypes.cast(registers, ctypes.c_void_p))
-    return registers[ORIG_RAX] in PWRITES and registers[R10] >= offset
+    return registers[ORIG_RAX] in PWRITES
 
 
-def run_up_to_write(command, offset):
-    """Runs it until it writes at offset bytes or beyond: False if it does."""
-    pid, passed_on = _start(command), 0
+def run_up_to_write(command, nr):
+    """Runs it until its write number nr, from 1: False if it gets there."""
+    pid, passed_on, stops = _start(command), 0, 0
     while True:
         _ptrace(SYSCALL, pid, passed_on)
         _, status = os.waitpid(pid, 0)
@@ -60,7 +60,9 @@ def run_up_to_write(command, offset):
             return True
         stopped_by = os.WSTOPSIG(status)
         passed_on = 0 if stopped_by == SYSCALL_STOP else stopped_by
-        if not passed_on and _is_write_from(pid, offset):
+        if not passed_on and _is_at_write(pid):
+            stops += 1  # each call stops twice, before it and after it
+        if stops == 2 * nr - 1:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             return False
