@@ -261,11 +261,7 @@ static int check_geometry(const struct era_superblock *sb,
 	struct era_where where = { NULL, "superblock", sb->location };
 	uint64_t nr = sb->space_map.nr_blocks;
 
-	if (nr > device->nr_blocks)
-		era_report(report, ERA_FATAL, &where, ERA_NO_DATA,
-			   "the device has %" PRIu64
-			   " metadata blocks, its space map counts %" PRIu64,
-			   device->nr_blocks, nr);
+	era_superblock_is_cut_off(sb, device, ERA_FATAL, report);
 	if (nr > MAX_METADATA_BLOCKS)
 		era_report(report, ERA_FATAL, &where, ERA_NO_DATA,
 			   "the space map counts %" PRIu64

@@ -282,6 +282,9 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
 
 	*md = (struct era_metadata){ .device = device };
 	r = era_superblock_read(&sb, device, ERA_SUPERBLOCK_LOCATION, report);
+	/* a newer history may have stood in what is cut off */
+	if (!r && era_superblock_is_cut_off(&sb, device, ERA_FATAL, report))
+		r = -EUCLEAN;
 	if (!r && snapshot) {
 		r = era_metadata_read_snapshot(&copy, &sb, device, report);
 		sb = copy;

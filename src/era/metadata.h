@@ -51,10 +51,10 @@ void era_metadata_release(struct era_metadata *md);
 
 /*
  * Reads the superblock of device, or its metadata snapshot's, and loads;
- * any damage is an error. reachable, where it is not NULL, becomes the set of
- * blocks that the trees are made of, to be released by the caller.
- * Returns 0, -EUCLEAN, -ENODATA where a snapshot is asked for and none is
- * held, or the errno of a read.
+ * any damage is an error, as is a device that is cut off. reachable, where it
+ * is not NULL, becomes the set of blocks that the trees are made of, to be
+ * released by the caller. Returns 0, -EUCLEAN, -ENODATA where a snapshot is
+ * asked for and none is held, or the errno of a read.
  */
 int era_metadata_open(struct era_metadata *md, struct era_device *device,
 		      bool snapshot, struct block_set *reachable,

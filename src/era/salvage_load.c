@@ -45,11 +45,9 @@ int era_salvage_read_superblock(struct era_salvage *s,
 	r = era_superblock_read(sb, s->device, ERA_SUPERBLOCK_LOCATION,
 				&soft.report);
 	/* roots may lie past the end, counts not past the format's limit */
-	if (!r && sb->space_map.nr_blocks > s->device->nr_blocks)
-		era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
-			   "the device has %" PRIu64
-			   " metadata blocks, its space map counts %" PRIu64,
-			   s->device->nr_blocks, sb->space_map.nr_blocks);
+	if (!r)
+		era_superblock_is_cut_off(sb, s->device, ERA_DAMAGED,
+					  s->report);
 	return r;
 }
 

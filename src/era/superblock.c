@@ -253,6 +253,22 @@ int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 	return era_geometry_check(&sb->geometry, report, &where) ? -EUCLEAN : 0;
 }
 
+bool era_superblock_is_cut_off(const struct era_superblock *sb,
+			       const struct era_device *device,
+			       enum era_severity severity,
+			       struct era_report *report)
+{
+	struct era_where where = { NULL, "superblock", sb->location };
+
+	if (sb->space_map.nr_blocks <= device->nr_blocks)
+		return false;
+	era_report(report, severity, &where, ERA_NO_DATA,
+		   "the device has %" PRIu64
+		   " metadata blocks, its space map counts %" PRIu64,
+		   device->nr_blocks, sb->space_map.nr_blocks);
+	return true;
+}
+
 int era_superblock_invalidate(struct era_device *device)
 {
 	uint8_t data[ERA_BLOCK_SIZE] = { 0 };

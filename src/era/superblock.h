@@ -62,6 +62,15 @@ int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 			uint64_t location, struct era_report *report);
 
 /*
+ * Whether device is shorter than the space map says, reported with severity:
+ * it, or a copy of it, was cut off, and with that what is beyond the trees.
+ */
+bool era_superblock_is_cut_off(const struct era_superblock *sb,
+			       const struct era_device *device,
+			       enum era_severity severity,
+			       struct era_report *report);
+
+/*
  * Writes a block that holds the magic, a readable note and a checksum that
  * cannot match, so that neither the kernel nor a reader takes the device for
  * whole or for empty, and flushes it.

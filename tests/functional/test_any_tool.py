@@ -211,6 +211,15 @@ def test_less_than_a_block(run, image, tool, nr_bytes):
 
 
 @reads_metadata
+def test_a_device_shorter_than_its_space_map(run, image, tool):
+    """All that the trees are made of is there. What a newer history has left
+    may be in what is not."""
+    path = image("stale_live", data.read("stale_live")[:64 * SIZE])
+    assert_refused(read(run, tool, path), "has 64 metadata blocks, "
+                   "its space map counts 1024")
+
+
+@reads_metadata
 def test_zeroes(run, image, tool):
     assert_refused(read(run, tool, image("zeroes", bytes(1 << 20))), "zero")
 
