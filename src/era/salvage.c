@@ -179,6 +179,18 @@ static int check_readable(struct era_salvage *s)
 	return -EIO;
 }
 
+/* The same of what lies past the end of a copy that was cut short. */
+static int check_length(const struct era_salvage *s)
+{
+	if (s->md.sb.space_map.nr_blocks <= s->device->nr_blocks ||
+	    s->options.reachable_only)
+		return 0;
+	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "a newer history may lie in the blocks that are missing; "
+		   "copy the whole device, or use --reachable-only");
+	return -EIO;
+}
+
 int era_salvage_open(struct era_salvage *s, struct era_device *device,
 		     const struct era_salvage_options *options,
 		     struct era_report *report)
@@ -203,6 +215,8 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 		r = era_salvage_load(s, &sb);
 	if (!r)
 		r = check_readable(s);
+	if (!r)
+		r = check_length(s);
 	if (!r)
 		r = plan(s);
 	if (!r)

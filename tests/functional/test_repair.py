@@ -544,6 +544,22 @@ def test_a_damaged_metadata_snapshot_is_dropped(run, image, target, name):
 # --- refusals -----------------------------------------------------------------
 
 
+def test_refuses_a_copy_that_was_cut_short(run, image, target):
+    """Its trees are whole, and what a newer history has left is missing."""
+    content = data.read("stale_live")[:64 * SIZE]
+    path = image("cut", content)
+    for how in (["--in-place", path], ["-i", path, "-o", target]):
+        result = run("era_repair", *how)
+        assert result.status == 1
+        assert "counts 1024" in result.err
+        assert "--reachable-only" in result.err
+        assert path.read_bytes() == content
+        assert not any(target.read_bytes())
+    assert run("era_repair", "--reachable-only", "--in-place",
+               path).status == 0
+    assert run("era_check", path).status == 0
+
+
 def test_refuses_an_output_that_is_too_small(run, image):
     small = image("small", b"s" * (5 * SIZE))
     result = run("era_repair", "-i", image("crash_k61"), "-o", small)
