@@ -159,7 +159,7 @@ static int check_readable(struct era_salvage *s)
 {
 	uint64_t nr = 0, first = 0;
 
-	if (!s->scan.nr_unreadable || s->options.reachable_only)
+	if (!s->scan.nr_unreadable)
 		return 0;
 	for (uint64_t block = s->scan.nr_blocks; block--;) {
 		if (!block_set_has(&s->scan.unreadable, block) ||
@@ -168,7 +168,8 @@ static int check_readable(struct era_salvage *s)
 		first = block;
 		nr++;
 	}
-	if (!nr)
+	s->passed_over = nr && s->options.reachable_only;
+	if (!nr || s->passed_over)
 		return 0;
 	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
 		   "%" PRIu64
@@ -180,10 +181,12 @@ static int check_readable(struct era_salvage *s)
 }
 
 /* The same of what lies past the end of a copy that was cut short. */
-static int check_length(const struct era_salvage *s)
+static int check_length(struct era_salvage *s)
 {
-	if (s->md.sb.space_map.nr_blocks <= s->device->nr_blocks ||
-	    s->options.reachable_only)
+	if (s->md.sb.space_map.nr_blocks <= s->device->nr_blocks)
+		return 0;
+	s->passed_over |= s->options.reachable_only;
+	if (s->passed_over)
 		return 0;
 	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
 		   "a newer history may lie in the blocks that are missing; "

@@ -50,6 +50,9 @@ struct era_salvage {
 	bool snapshot_corrected;
 	bool rest_corrected;
 	bool trees_sound; /* on the device, not only as corrected */
+	/* a newer history may lie where nothing could be read, and the user
+	 * would not have it looked for */
+	bool passed_over;
 	struct era_metadata snapshot;
 	bool has_snapshot;	    /* one is held, and is sound */
 	bool lost_snapshot;	    /* one was held, and is not */

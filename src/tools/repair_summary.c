@@ -15,7 +15,7 @@ void repair_summary_take(struct repair_summary *summary,
 			 const struct era_salvage *s)
 {
 	summary->known = true;
-	summary->exact = s->exact;
+	summary->exact = s->exact && !s->passed_over;
 	summary->forked = s->forked;
 	summary->rebuilt_superblock = s->rebuilt_superblock;
 	summary->era_inferred =
@@ -23,6 +23,7 @@ void repair_summary_take(struct repair_summary *summary,
 		s->options.geometry.current_era < s->geometry.current_era;
 	summary->kept_snapshot = s->has_snapshot && !s->options.drop_snapshot;
 	summary->lost_snapshot = s->lost_snapshot;
+	summary->passed_over = s->passed_over;
 	summary->nr_faults = s->nr_faults;
 	summary->nr_attached = s->nr_attached;
 	summary->nr_corrected = s->nr_corrected;
@@ -119,6 +120,10 @@ static void format_advice(const struct repair_summary *summary, char *buf,
 			 "the current era could only be inferred: take a full "
 			 "backup, or repair again with --current-era set to "
 			 "the greatest era that a backup has recorded");
+	else if (summary->passed_over)
+		snprintf(buf, size,
+			 "take a full backup: a newer history may have lain in "
+			 "the blocks that could not be read");
 	else if (!nr && summary->exact)
 		snprintf(buf, size,
 			 "blocks written since any era are complete, and "
@@ -269,6 +274,8 @@ static json_t *summary_json(const struct repair_summary *summary)
 	char advice[256];
 
 	total_of(summary, ERA_ASSUMPTION, &assumed);
+	if (summary->passed_over)
+		assumed = summary->geometry.current_era;
 	format_advice(summary, advice, sizeof(advice));
 	return json_pack(
 		"{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, "

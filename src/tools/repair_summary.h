@@ -35,6 +35,7 @@ struct repair_summary {
 	bool rebuilt_superblock;
 	bool era_inferred; /* and not confirmed by --current-era */
 	bool kept_snapshot, lost_snapshot;
+	bool passed_over; /* blocks that may know of a newer history */
 	uint64_t nr_faults, nr_attached;
 	uint64_t nr_corrected; /* damaged, but known all the same */
 	enum era_repair_need need;
