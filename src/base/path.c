@@ -72,7 +72,7 @@ int path_resolve(const char *path, char **resolved)
 	char *at = strdup(path);
 	int r = at ? 0 : -ENOMEM;
 
-	for (int i = 0; !r && i < MAX_LINKS; i++) {
+	for (int i = 0; at && !r && i < MAX_LINKS; i++) {
 		struct stat st;
 		char *next = NULL;
 

@@ -16,6 +16,8 @@
 #define MAX_LATER 1024
 /* Behind so many, little of the one before is left. */
 #define MAX_EARLIER 64
+/* Each reads all that a commit counts; the last ones are still whole. */
+#define MAX_PROOFS 16
 
 struct search {
 	struct era_later *later;
@@ -26,6 +28,7 @@ struct search {
 	/* a commit is looked at that still counts md's open writeset: what
 	 * else it counts is of a later era, and any bit says more */
 	bool rolled;
+	unsigned int nr_proofs; /* tried so far */
 };
 
 static const struct era_writeset *open_writeset(const struct era_metadata *md)
@@ -154,7 +157,7 @@ static int prove_more(struct search *s, const struct era_witness *witness,
 	int r = marks_more(s, witness, more);
 
 	*proven = false;
-	if (r || !*more)
+	if (r || !*more || s->nr_proofs++ >= MAX_PROOFS)
 		return r;
 	r = era_prove(s->scan, &s->md->sb.geometry, witness, index, state);
 	*proven = !r;
@@ -339,7 +342,8 @@ static int find_behind(struct search *s, const struct era_witness *own,
 	size_t nr;
 	int r = follow(s, own, from, &nr, &index);
 
-	for (size_t i = nr; i && !r && s->later->nr < 2; i--) {
+	for (size_t i = nr;
+	     i && !r && s->later->nr < 2 && s->nr_proofs < MAX_PROOFS; i--) {
 		r = try_later(s, index);
 		index = nearest_index(s->scan, index, false);
 	}

@@ -238,8 +238,11 @@ int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
 	struct era_builder builder = { .device = NULL };
 	struct block_set reserved = { .words = NULL };
 	struct walk walk = { .device = NULL };
-	int r = block_set_init(&reserved, s->scan.nr_blocks);
+	int r;
 
+	if (need == ERA_REPAIR_NOTHING)
+		return 0;
+	r = block_set_init(&reserved, s->scan.nr_blocks);
 	if (!r)
 		r = era_salvage_evidence(s, &reserved);
 	/* what cannot be read is no place for what must be read */
