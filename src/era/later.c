@@ -371,6 +371,10 @@ static int try_earlier(struct search *s, const struct era_witness *witness,
 	int r = prove_more(s, witness, index, &state, &more, &proven);
 
 	*settled = !more || proven;
+	/* blocks that a repair took from it date it too late */
+	if (proven &&
+	    state.sb.geometry.current_era > s->md->sb.geometry.current_era)
+		state.sb.geometry.current_era = s->md->sb.geometry.current_era;
 	if (!r && proven)
 		r = compare(s, &state.sb, &beyond, &own);
 	if (!r && proven && beyond.lowest) {

@@ -88,8 +88,7 @@ static enum tree tree_of(const struct era_scan *scan, uint64_t block)
 		default:
 			return TREE_NONE;
 		}
-		if (era_scan_read(scan, block, data) ||
-		    !node_nr_entries(data))
+		if (era_scan_read(scan, block, data) || !node_nr_entries(data))
 			return TREE_NONE;
 		block = node_child(data, 0);
 	}

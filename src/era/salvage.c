@@ -86,7 +86,7 @@ int era_salvage_add_second(struct era_salvage *s)
 
 static int compare(struct era_salvage *s)
 {
-	int r;
+	int r = 0;
 
 	if (!era_salvage_has_roots(s))
 		return 0;
@@ -94,7 +94,11 @@ static int compare(struct era_salvage *s)
 		return era_salvage_doubt_rebuilt(s);
 	if (s->options.reachable_only)
 		return 0;
-	r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
+	/* what the trees lead to has been used again: it may be the other's */
+	if (s->nr_foreign)
+		r = era_salvage_collect_orphans(s, false, true);
+	if (!r)
+		r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
 	if (!r && !s->nr_foreign)
 		r = era_salvage_find_later(s);
 	if (r || s->second_is == ERA_SECOND_LATER)

@@ -215,7 +215,7 @@ int era_salvage_plan_fork(struct era_salvage *s)
 	bool whole = s->second_is == ERA_SECOND_OTHER;
 	size_t nr_reachable;
 	uint32_t newest;
-	int r = era_salvage_collect_orphans(s, true);
+	int r = era_salvage_collect_orphans(s, true, !whole);
 
 	if (!r && whole)
 		r = drop_all_reused(s);

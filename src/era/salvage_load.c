@@ -252,14 +252,16 @@ static int load_space_map(struct era_salvage *s, struct walk *walk)
 	return r;
 }
 
-int era_salvage_collect_orphans(struct era_salvage *s, bool disputed)
+int era_salvage_collect_orphans(struct era_salvage *s, bool disputed,
+				bool reachable)
 {
 	struct block_set live;
 	int r = block_set_init(&live, s->scan.nr_blocks);
 
 	era_orphans_release(&s->orphans);
 	if (!r) {
-		block_set_merge(&live, &s->reachable);
+		if (!reachable)
+			block_set_merge(&live, &s->reachable);
 		for (uint64_t i = 0; i < live.nr_blocks; i++)
 			if (block_set_has(&s->snapshot_only, i))
 				block_set_remove(&live, i);
@@ -316,11 +318,12 @@ int era_salvage_load(struct era_salvage *s, const struct era_superblock *sb)
 	if (!r)
 		r = load_space_map(s, &walk);
 	if (!r)
-		r = era_salvage_collect_orphans(s, !era_salvage_has_roots(s));
+		r = era_salvage_collect_orphans(s, !era_salvage_has_roots(s),
+						false);
 	if (!r && damaged)
 		r = attach(s, &walk);
 	if (!r && s->nr_attached)
-		r = era_salvage_collect_orphans(s, false);
+		r = era_salvage_collect_orphans(s, false, false);
 	walk_release(&walk);
 	report_corrected(s);
 	/* damage has been told; what goes wrong from now on is an error */

@@ -18,8 +18,10 @@
 int era_salvage_read_superblock(struct era_salvage *s,
 				struct era_superblock *sb);
 int era_salvage_load(struct era_salvage *s, const struct era_superblock *sb);
-/* All that nothing reachable leads to; disputed: as era_orphans_init. */
-int era_salvage_collect_orphans(struct era_salvage *s, bool disputed);
+/* All that nothing reachable leads to, or that, too, where the trees may lead
+ * to what is another's; disputed: as era_orphans_init. */
+int era_salvage_collect_orphans(struct era_salvage *s, bool disputed,
+				bool reachable);
 /* Counts the array blocks of a map that cannot be read. */
 int era_salvage_count_lost(struct era_salvage *s, const struct array_map *map,
 			   uint64_t *nr_lost);

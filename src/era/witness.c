@@ -96,8 +96,7 @@ int era_witness_find(struct era_witness *witness, const struct era_scan *scan,
 	if (root->nr_blocks > BITMAP_MAX_ENTRIES)
 		return -EUCLEAN;
 	era_scan_each(scan, ROLE_BITMAP, NULL, try_bitmap, &f);
-	if (!f.found || f.ambiguous ||
-	    era_scan_read(scan, f.found, bitmap))
+	if (!f.found || f.ambiguous || era_scan_read(scan, f.found, bitmap))
 		return -EUCLEAN;
 	witness->counts = calloc(1, (size_t)root->nr_blocks + 1);
 	if (!witness->counts)

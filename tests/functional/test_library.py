@@ -257,7 +257,7 @@ def test_threads_share_a_handle(client, image, name):
     assert client("threads", 8, image(name)) == "returns 0\n"
 
 
-@pytest.mark.parametrize("name", data.STALE)
+@pytest.mark.parametrize("name", data.STALE_SOUND)
 def test_a_newer_history_is_not_forgotten(library, client, example, image,
                                           name):
     path = image(name)

@@ -167,7 +167,7 @@ def test_a_damaged_snapshot_leaves_the_live_eras(run, image):
 
 
 @pytest.mark.parametrize("tool", ["era_ls", "era_map"])
-@pytest.mark.parametrize("name", data.STALE)
+@pytest.mark.parametrize("name", data.STALE_SOUND)
 def test_a_newer_history_is_not_forgotten(run, image, name, tool):
     path = image(name)
     result = run(tool, path)

@@ -25,7 +25,7 @@ def bare(run, *args):
     return int(result.out)
 
 
-@pytest.mark.parametrize("name", [*data.SOUND, *data.STALE])
+@pytest.mark.parametrize("name", [*data.SOUND, *data.STALE_SOUND])
 def test_no_kernel_has_used_more(run, name):
     """What is allocated, with the eras and the snapshot that are there."""
     image = data.read(name)

@@ -38,4 +38,6 @@ UNCLEAN = names("unclean")
 SOUND = names("clean", "unclean")
 DAMAGED = names("damaged")
 STALE = names("stale")
+# Their trees are sound, of themselves.
+STALE_SOUND = [name for name in STALE if name != "stale_tight"]
 WITH_SNAPSHOT = ["clean_snap", "crash_snap"]
