@@ -301,15 +301,15 @@ static int take_back(struct era_device *device, const uint8_t *superblock,
 	return 0;
 }
 
-/* Whether it is the device that was written to, and not another by now. */
-static int check_committed(struct era_device *device, struct era_report *report)
+/* Whether block 0 is what was committed: else the device is another by now. */
+static int check_committed(struct era_device *device, bool *another,
+			   struct era_report *report)
 {
 	uint8_t data[ERA_BLOCK_SIZE];
 	int r = era_device_read_raw(device, ERA_SUPERBLOCK_LOCATION, 1, data);
 
-	if (r)
-		return era_device_report(device, report, "read", r);
-	if (get_le32(data) != device->committed)
+	*another = !r && get_le32(data) != device->committed;
+	if (*another)
 		era_device_changed(device, ERA_SUPERBLOCK_LOCATION);
 	return era_device_check(device, report);
 }
@@ -318,11 +318,15 @@ int era_repair_verify(struct era_device *device, bool reachable_only,
 		      const uint8_t *superblock, struct era_report *report)
 {
 	uint64_t before = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
+	bool another = false;
 	int r = era_check(device, reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0,
 			  report);
 
-	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] == before)
-		return check_committed(device, report);
-	take_back(device, superblock, report);
-	return r ? r : -EUCLEAN;
+	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != before)
+		r = -EUCLEAN;
+	if (!r)
+		r = check_committed(device, &another, report);
+	if (r && !another)
+		take_back(device, superblock, report);
+	return r;
 }
