@@ -348,7 +348,8 @@ static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
 		uint32_t last = total->greatest;
 
 		*digested = !md.nr_writesets;
-		if (md.nr_writesets)
+		if (md.nr_writesets &&
+		    last < md.writesets[md.nr_writesets - 1].era)
 			last = md.writesets[md.nr_writesets - 1].era;
 		sb->geometry.current_era = last + !!sb->writeset_root;
 	}

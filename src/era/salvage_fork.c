@@ -97,47 +97,83 @@ int era_salvage_find_other(struct era_salvage *s)
 	return r;
 }
 
-/*
- * A slot of the reachable trees that the other instance has used again for
- * something of its own: what is there now is the other's.
- */
-static void drop_reused(struct array_map *map, const uint32_t *owner,
-			uint32_t tag)
+/* --- blocks that both lead to
+ * -----------------------------------------------*/
+
+/* What a state uses an array block for: 0 for nothing. */
+static uint64_t use_of(const struct array_slot *slot, uint32_t era)
 {
-	size_t kept = 0;
+	return ((uint64_t)era << 32) + slot->index + 1;
+}
 
-	for (size_t i = 0; i < map->nr_slots; i++) {
-		uint32_t mine = tag + map->slots[i].index + 1;
-		uint32_t theirs = owner[map->slots[i].block];
+static void claim_slots(const struct array_map *map, uint32_t era,
+			uint64_t *theirs)
+{
+	for (size_t i = 0; i < map->nr_slots; i++)
+		theirs[map->slots[i].block] = use_of(&map->slots[i], era);
+}
 
-		if (!theirs || theirs == mine)
+/* Drops slots that the other uses for something else; returns how many. */
+static size_t drop_reused(struct array_map *map, uint32_t era,
+			  const uint64_t *theirs)
+{
+	size_t nr = map->nr_slots, kept = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t use = theirs[map->slots[i].block];
+
+		if (!use || use == use_of(&map->slots[i], era))
 			map->slots[kept++] = map->slots[i];
 	}
 	map->nr_slots = kept;
+	return nr - kept;
 }
 
-#define BITSET_TAG UINT32_C(0x80000000)
-
-static void claim_slots(const struct array_map *map, uint32_t *owner,
-			uint32_t tag)
+/* Whether one of the era array's blocks may be the early table's after all. */
+static bool is_in_doubt(const struct era_salvage *s, const uint64_t *theirs)
 {
-	for (size_t i = 0; i < map->nr_slots; i++)
-		owner[map->slots[i].block] = tag + map->slots[i].index + 1;
+	const struct array_map *eras = &s->md.eras;
+
+	for (size_t i = 0; i < eras->nr_slots; i++) {
+		uint32_t block = eras->slots[i].block;
+		uint64_t use = theirs[block];
+
+		if (use && use != use_of(&eras->slots[i], 0) &&
+		    era_scan_role(&s->scan, block) != ROLE_WORDS)
+			return true;
+	}
+	return false;
 }
 
-static int drop_all_reused(struct era_salvage *s)
+/*
+ * Slots of the reachable trees that the other instance uses for something of
+ * its own. What is there now is the other's, where the slot is older than the
+ * fork. What is later the early table wrote last of all: then it is the other
+ * that has lost something, and is not whole. The latest era of a writeset that
+ * lost a slot goes to era, UINT32_MAX where there is no telling.
+ */
+static int drop_all_reused(struct era_salvage *s, uint32_t *era)
 {
-	uint32_t *owner = calloc((size_t)s->scan.nr_blocks + 1, sizeof(*owner));
+	uint64_t *theirs =
+		calloc((size_t)s->scan.nr_blocks + 1, sizeof(*theirs));
 
-	if (!owner)
+	*era = 0;
+	if (!theirs)
 		return -ENOMEM;
-	claim_slots(&s->second.eras, owner, 0);
+	claim_slots(&s->second.eras, 0, theirs);
 	for (size_t i = 0; i < s->second.nr_writesets; i++)
-		claim_slots(&s->second.writesets[i].words, owner, BITSET_TAG);
-	drop_reused(&s->md.eras, owner, 0);
-	for (size_t i = 0; i < s->md.nr_writesets; i++)
-		drop_reused(&s->md.writesets[i].words, owner, BITSET_TAG);
-	free(owner);
+		claim_slots(&s->second.writesets[i].words,
+			    s->second.writesets[i].era, theirs);
+	for (size_t i = 0; i < s->md.nr_writesets; i++) {
+		struct era_writeset *ws = &s->md.writesets[i];
+
+		if (drop_reused(&ws->words, ws->era, theirs) && *era < ws->era)
+			*era = ws->era;
+	}
+	if (is_in_doubt(s, theirs))
+		*era = UINT32_MAX;
+	drop_reused(&s->md.eras, 0, theirs);
+	free(theirs);
 	return 0;
 }
 
@@ -163,14 +199,12 @@ static int lowest_own_era(struct era_salvage *s, uint32_t *era)
  * newer one marked in these counts as of the last of them; later ones are its
  * own. The first nr_reachable layers are the reachable ones.
  */
-static int redate(struct era_salvage *s, size_t nr_reachable)
+static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t own)
 {
-	uint32_t last = s->second.sb.geometry.current_era, from, own;
+	uint32_t last = s->second.sb.geometry.current_era, from;
 	bool shared = false;
 	int r = is_fork_era_shared(s, &shared);
 
-	if (!r)
-		r = lowest_own_era(s, &own);
 	if (r)
 		return r;
 	if (last < s->newer.greatest_era)
@@ -210,15 +244,40 @@ static int assume_all(struct era_salvage *s, uint32_t newest)
 	return era_layers_add(&s->layers, &layer);
 }
 
+/*
+ * Sorts out what both lead to; whether the other is whole all the same. own:
+ * as lowest_own_era.
+ */
+static int settle_reused(struct era_salvage *s, uint32_t *own, bool *whole)
+{
+	uint32_t from = s->newer.fork_era, era;
+	int r = drop_all_reused(s, &era);
+
+	if (!r)
+		r = lowest_own_era(s, own);
+	if (r)
+		return r;
+	if (*own && (*own < from || !from))
+		from = *own;
+	*whole = !era || (from && era < from);
+	if (*whole)
+		return 0;
+	s->second_is = ERA_SECOND_NONE;
+	era_metadata_release(&s->second);
+	return 0;
+}
+
 int era_salvage_plan_fork(struct era_salvage *s)
 {
 	bool whole = s->second_is == ERA_SECOND_OTHER;
+	uint32_t newest, own = 0;
 	size_t nr_reachable;
-	uint32_t newest;
-	int r = era_salvage_collect_orphans(s, true, !whole);
+	int r = 0;
 
-	if (!r && whole)
-		r = drop_all_reused(s);
+	if (whole)
+		r = settle_reused(s, &own, &whole);
+	if (!r)
+		r = era_salvage_collect_orphans(s, true, !whole);
 	if (whole && is_reuse_alone(s))
 		s->md.writesets_lost = false;
 	if (!r)
@@ -236,5 +295,5 @@ int era_salvage_plan_fork(struct era_salvage *s)
 	if (r)
 		return r;
 	s->geometry.current_era = newest;
-	return whole ? redate(s, nr_reachable) : assume_all(s, newest);
+	return whole ? redate(s, nr_reachable, own) : assume_all(s, newest);
 }

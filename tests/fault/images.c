@@ -82,12 +82,13 @@ static void load(struct image *image, const char *path)
 	image->sound = !strcmp(state, "clean") || !strcmp(state, "unclean");
 }
 
+/* All, unless some are named; a large one only where it is. */
 static bool is_wanted(const struct image *image, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], image->name))
 			return true;
-	return argc < 2;
+	return argc < 2 && !json_object_get(image->truth, "large");
 }
 
 size_t images_load(struct image **images, int argc, char **argv)
