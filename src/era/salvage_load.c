@@ -272,6 +272,16 @@ int era_salvage_collect_orphans(struct era_salvage *s, bool disputed,
 	return r;
 }
 
+/* What was found again can name any era, as what was led to can. */
+static int survey_attached(struct era_salvage *s)
+{
+	struct survey survey = { .nr_lost = 0 };
+	int r = read_through(s, &s->md.eras, NULL, &survey);
+
+	s->greatest_digested = survey.greatest_digested;
+	return r;
+}
+
 /* What the space map still knows of and damaged nodes no longer lead to. */
 static int attach(struct era_salvage *s, struct walk *walk)
 {
@@ -324,6 +334,8 @@ int era_salvage_load(struct era_salvage *s, const struct era_superblock *sb)
 		r = attach(s, &walk);
 	if (!r && s->nr_attached)
 		r = era_salvage_collect_orphans(s, false, false);
+	if (!r && s->nr_attached)
+		r = survey_attached(s);
 	walk_release(&walk);
 	report_corrected(s);
 	/* damage has been told; what goes wrong from now on is an error */
