@@ -365,7 +365,7 @@ static bool is_untouched(const struct era_witness *witness,
 static int try_earlier(struct search *s, const struct era_witness *witness,
 		       uint64_t index, bool *settled)
 {
-	struct era_beyond beyond, own;
+	struct era_beyond beyond = { .lowest = 0 }, own;
 	struct era_proven state;
 	bool more, proven;
 	int r = prove_more(s, witness, index, &state, &more, &proven);
@@ -377,7 +377,7 @@ static int try_earlier(struct search *s, const struct era_witness *witness,
 		state.sb.geometry.current_era = s->md->sb.geometry.current_era;
 	if (!r && proven)
 		r = compare(s, &state.sb, &beyond, &own);
-	if (!r && proven && beyond.lowest) {
+	if (!r && beyond.lowest) {
 		take(s, &state, &beyond);
 		s->later->write_lost = true;
 	}

@@ -91,7 +91,9 @@ def test_the_rust_suite_unpacks_ours(run, rust, image, tmp_path, name,
         unpack(run, tmp_path / "plain", tmp_path / "ours")
 
 
-@pytest.mark.parametrize("name", ALL)
+# The Rust suite 1.1 loses blocks of a device of 33, as the test below says.
+@pytest.mark.parametrize("name", [name for name in ALL
+                                  if name != "stale_tight"])
 def test_unpacks_what_the_rust_suite_packs(run, rust, image, tmp_path, name):
     rust.run("thin_metadata_pack", "-i", image(name), "-o", tmp_path / "pack")
     rust.run("thin_metadata_unpack", "-i", tmp_path / "pack", "-o",
