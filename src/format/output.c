@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,23 @@ static enum chunk_mode choose_mode(const struct output_file *file)
 	return CHUNK_PLAIN;
 }
 
+/*
+ * In a pipe of the usual 64 KiB both ends do little but wake each other. So
+ * much anybody may have, unless /proc/sys/fs/pipe-max-size says less; then it
+ * works as it is.
+ */
+static void widen_pipe(int fd)
+{
+#ifdef F_SETPIPE_SZ
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISFIFO(st.st_mode))
+		fcntl(fd, F_SETPIPE_SZ, 1 << 20);
+#else
+	(void)fd;
+#endif
+}
+
 int output_open(struct output *out, const char *path, struct era_report *report)
 {
 	int r;
@@ -31,6 +49,7 @@ int output_open(struct output *out, const char *path, struct era_report *report)
 	*out = (struct output){ .report = report };
 	r = output_file_open(&out->file, path, report);
 	if (!r) {
+		widen_pipe(out->file.fd);
 		r = chunk_writer_init(&out->writer, out->file.fd,
 				      choose_mode(&out->file));
 		if (r)

@@ -3,6 +3,8 @@
 
 import fcntl
 import gzip
+import os
+from pathlib import Path
 
 import pytest
 
@@ -145,6 +147,19 @@ def test_a_device_in_use_is_not_read(run, image):
         assert (result.status, result.out) == (1, b"")
         assert "in use" in result.err and "--metadata-snapshot" in result.err
         dump(run, path, "--metadata-snapshot")
+
+
+def test_a_pipe_is_widened(run, image):
+    """As far as anybody may: both ends would do little but wake each other."""
+    most = int(Path("/proc/sys/fs/pipe-max-size").read_text("ascii"))
+    read_end, write_end = os.pipe()
+    with open(read_end, "rb") as file, open(write_end, "wb") as stdout:
+        before = fcntl.fcntl(file, fcntl.F_GETPIPE_SZ)
+        if most < 1 << 20:
+            pytest.skip(f"no pipe may be larger than {most}")
+        result = run("era_dump", "--compact", image("clean"), stdout=stdout)
+        assert (result.status, result.err) == (0, "")
+        assert fcntl.fcntl(file, fcntl.F_GETPIPE_SZ) == 1 << 20 > before
 
 
 # --- -o --------------------------------------------------------------------
