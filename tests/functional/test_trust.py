@@ -155,6 +155,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.bare  # the environment would be the wrapper's, too
 @pytest.mark.parametrize("call", [
     # whose picture in text is as wide as a terminal
     call for call in WRITERS if call != "era_map"])
