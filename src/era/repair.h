@@ -46,7 +46,8 @@ int era_repair_in_place(struct era_salvage *salvage, enum era_repair_need need,
  * What was written must hold up to the check of era_check. Where it does not,
  * nobody may take it for whole: superblock, what block 0 held before, is
  * written back to where it leads to the old state; NULL makes block 0 invalid.
- * Returns 0, -EUCLEAN, or what a call says, reported.
+ * Where block 0 is not what was committed it is another device by now, and is
+ * left alone. Returns 0, -EUCLEAN, -ESTALE, or what a call says, reported.
  */
 int era_repair_verify(struct era_device *device, bool reachable_only,
 		      const uint8_t *superblock, struct era_report *report);

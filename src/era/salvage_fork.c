@@ -97,8 +97,7 @@ int era_salvage_find_other(struct era_salvage *s)
 	return r;
 }
 
-/* --- blocks that both lead to
- * -----------------------------------------------*/
+/* --- blocks that both lead to --------------------------------------------- */
 
 /* What a state uses an array block for: 0 for nothing. */
 static uint64_t use_of(const struct array_slot *slot, uint32_t era)
