@@ -332,6 +332,31 @@ static int try_later(struct search *s, uint64_t index)
 }
 
 /*
+ * Whether the superblock's own space map counts an open writeset, where the
+ * superblock has none. Then it was committed, and nothing was under way.
+ */
+static int find_own(struct search *s, const struct era_witness *own,
+		    uint64_t index)
+{
+	struct era_beyond beyond, theirs;
+	struct era_proven state;
+	bool more, proven;
+	int r;
+
+	if (s->md->sb.writeset_root)
+		return 0;
+	r = prove_more(s, own, index, &state, &more, &proven);
+	if (r || !proven)
+		return r;
+	r = compare(s, &state.sb, &beyond, &theirs);
+	if (!r && beyond.lowest && !theirs.lowest) {
+		take(s, &state, &beyond);
+		s->later->nr = 2;
+	}
+	return r;
+}
+
+/*
  * The last of those that followed on a block and that say more, and whether
  * one before it does, too: a single one can have been under way.
  */
@@ -438,6 +463,8 @@ int era_later_find(struct era_later *later, const struct era_metadata *md,
 		return r == -ENOMEM ? r : 0;
 	r = block_set_init(&s.judged, s.scan->nr_blocks);
 	if (!r)
+		r = find_own(&s, &own, index);
+	if (!r && !later->nr)
 		r = find_behind(&s, &own, index);
 	if (!r && !later->nr)
 		r = find_behind(&s, &own, 0);

@@ -10,7 +10,8 @@
 #include "era/witness.h"
 
 struct era_later {
-	/* commits in a row that came after md's; 0 where none says more */
+	/* commits in a row that came after md's; 0 where none says more, 2
+	 * where md's own says more than its superblock */
 	size_t nr;
 	struct era_proven last; /* the last of them that says more */
 	bool write_lost; /* it is an earlier one: md has lost a write since */

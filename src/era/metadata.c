@@ -185,25 +185,30 @@ static int lose_writesets(void *arg, uint64_t begin, uint64_t end)
 	return 0;
 }
 
+/*
+ * The kernel gives it a bit for each data block (metadata_new_era): that is its
+ * length where the superblock has none that can be.
+ */
 static int load_open_writeset(struct era_metadata *md, struct walk *walk,
 			      const struct era_where *where)
 {
 	const struct era_superblock *sb = &md->sb;
+	uint32_t nr_bits = sb->writeset_nr_bits;
 	int r;
 
 	if (md->snapshot || !sb->writeset_root)
 		return 0;
-	if (sb->writeset_nr_bits >= ERA_MAX_NR_BLOCKS) {
+	if (nr_bits >= ERA_MAX_NR_BLOCKS) {
 		walk_fault(
 			walk, where,
 			((struct era_data_range){ 0, sb->geometry.nr_blocks }),
 			"the open writeset claims %" PRIu32
 			" blocks, more than dm-era can track",
-			sb->writeset_nr_bits);
+			nr_bits);
 		md->writesets_lost = true;
-		return 0;
+		nr_bits = sb->geometry.nr_blocks;
 	}
-	r = add_writeset(md, sb->geometry.current_era, sb->writeset_nr_bits,
+	r = add_writeset(md, sb->geometry.current_era, nr_bits,
 			 sb->writeset_root, 0);
 	if (r)
 		return r;

@@ -9,6 +9,7 @@ import pytest
 
 from helpers import history
 from helpers.blocks import ARRAY, SIZE, seal
+from helpers.mutate import Mutation
 from helpers.reader import Metadata
 
 
@@ -187,3 +188,41 @@ def test_what_earlier_activations_left_is_no_alarm(run, image, seed, cuts):
         assert check.status == 0, check.err
         # what was under way once can remain to be told
         assert cuts or "under way" not in check.err
+
+
+# --- a superblock that says less than its own space map -------------------------
+
+
+def without_open_writeset(**fields):
+    """A device whose superblock has nothing, or nonsense, where it names the
+    open writeset, and the last era of each data block."""
+    device = history.live(7, nr_data=3000, nr_eras=4, undigested=0)
+    device.write_to(200, 209)
+    mutation = Mutation(bytes(device.data))
+    mutation.superblock(**fields)
+    return mutation.bytes(), device.last
+
+
+OPENLESS = [dict(writeset_root=0, writeset_nr_bits=0),
+            dict(writeset_root=0), dict(writeset_nr_bits=2**31),
+            dict(writeset_nr_bits=2**32 - 1)]
+
+
+@pytest.mark.parametrize("fields", OPENLESS)
+def test_the_open_writeset_is_found_without_the_superblock(run, image,
+                                                           tmp_path, fields):
+    """Its marks keep their era; the next repair finds nothing to do."""
+    content, last = without_open_writeset(**fields)
+    path, target = image("built", content), tmp_path / "target"
+    assert run("era_check", path).status == 1
+    assert run("era_invalidate", "--written-since", "1", path).status == 1
+    target.write_bytes(bytes(len(content)))
+    result = run("era_repair", "-i", path, "-o", target)
+    assert result.status == 0, result.err
+    assert_exact(target.read_bytes(), last)
+    result = run("era_repair", "--in-place", path)
+    assert result.status == 0, result.err
+    assert_exact(path.read_bytes(), last)
+    repaired = path.read_bytes()
+    assert run("era_repair", "--in-place", path).status == 0
+    assert path.read_bytes() == repaired
