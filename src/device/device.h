@@ -78,7 +78,6 @@ struct era_device {
 	const uint64_t *known_bad;
 	int surprise; /* 0 or a negative errno */
 	uint64_t surprise_offset;
-	uint32_t committed; /* checksum of the superblock last written to it */
 	/* what a salvage has set right; NULL: nothing */
 	const struct era_substitutes *substitutes;
 };

@@ -19,6 +19,88 @@ static bool keeps_snapshot(const struct era_salvage *s)
 	return s->has_snapshot && !s->options.drop_snapshot;
 }
 
+/* --- the last look ---------------------------------------------------------*/
+
+static unsigned int check_flags(const struct era_salvage *s)
+{
+	return s->options.reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0;
+}
+
+static bool is_zero(const uint8_t *data)
+{
+	return !data[0] && !memcmp(data, data + 1, ERA_BLOCK_SIZE - 1);
+}
+
+/* All zero is no state to go back to: the kernel would format it. */
+static int take_back(struct era_device *device, const uint8_t *superblock,
+		     struct era_report *report)
+{
+	bool go_back = superblock && !is_zero(superblock);
+	int r;
+
+	if (go_back)
+		r = era_device_write(device, ERA_SUPERBLOCK_LOCATION, 1,
+				     superblock);
+	else
+		r = era_superblock_invalidate(device);
+	if (!r)
+		r = era_device_flush(device);
+	if (r)
+		return era_device_report(device, report, "write", r);
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   go_back ? "the repaired metadata is not sound: the state "
+			     "from before the repair was put back"
+			   : "the repaired metadata is not sound: its "
+			     "superblock was made invalid");
+	return 0;
+}
+
+/* Whether block 0 is what was written: else the device is another by now. */
+static int check_written(struct era_device *device,
+			 const struct era_superblock *written, bool *another,
+			 struct era_report *report)
+{
+	uint8_t found[ERA_BLOCK_SIZE], data[ERA_BLOCK_SIZE];
+	int r = era_device_read_raw(device, ERA_SUPERBLOCK_LOCATION, 1, found);
+
+	era_superblock_put(data, written);
+	*another = !r && memcmp(found, data, ERA_BLOCK_SIZE) != 0;
+	if (*another)
+		era_device_changed(device, ERA_SUPERBLOCK_LOCATION);
+	return era_device_check(device, report);
+}
+
+/* What has been written, and is to be looked at once more. */
+struct written {
+	struct era_device *device;
+	unsigned int check_flags;
+	struct era_superblock sb;
+	const uint8_t *before; /* what block 0 held, or NULL */
+};
+
+/*
+ * What was written must hold up to the check. Where it does not, nobody may
+ * take it for whole: what block 0 held is written back to where it leads to the
+ * old state, else block 0 is made invalid.
+ */
+static int verify(const struct written *written, struct era_report *report)
+{
+	uint64_t nr = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
+	bool another = false;
+	int r = era_check(written->device, written->check_flags, report);
+
+	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != nr)
+		r = -EUCLEAN;
+	if (!r)
+		r = check_written(written->device, &written->sb, &another,
+				  report);
+	if (r && !another)
+		take_back(written->device, written->before, report);
+	return r;
+}
+
+/* --- to another device -----------------------------------------------------*/
+
 /* Blocks that the writesets of md take once they are written anew. */
 static uint64_t nr_writeset_blocks(const struct era_metadata *md)
 {
@@ -62,6 +144,8 @@ static void make_fit(struct era_salvage *s, const struct era_device *target,
 int era_repair_to(struct era_salvage *s, struct era_device *target,
 		  const struct era_repair_told *told, struct era_report *report)
 {
+	struct written written = { .device = target,
+				   .check_flags = check_flags(s) };
 	struct era_builder builder;
 	int r = era_builder_init(&builder, target, report);
 
@@ -78,9 +162,14 @@ int era_repair_to(struct era_salvage *s, struct era_device *target,
 		r = era_device_check(s->device, report);
 	if (!r)
 		r = era_builder_commit(&builder);
+	written.sb = builder.sb;
 	era_builder_release(&builder);
-	return r;
+	/* all of it is written: the check can have its memory */
+	era_salvage_close(s);
+	return r ? r : verify(&written, report);
 }
+
+/* --- in place --------------------------------------------------------------*/
 
 /*
  * Where the trees stay as they are, nothing reads the arrays' maps again; with
@@ -91,6 +180,26 @@ static void release_maps(struct era_metadata *md)
 	array_map_release(&md->eras);
 	for (size_t i = 0; i < md->nr_writesets; i++)
 		array_map_release(&md->writesets[i].words);
+}
+
+/*
+ * What cannot be read and is led to now will be led to no more, and whoever
+ * looks for a newer history then, the check of the result first of all, cannot
+ * rule out that it lies there. Block 0 can be read once it is written.
+ */
+static int check_readable(const struct era_salvage *s)
+{
+	uint64_t nr =
+		s->scan.nr_unreadable -
+		block_set_has(&s->scan.unreadable, ERA_SUPERBLOCK_LOCATION);
+
+	if (!nr || s->options.reachable_only)
+		return 0;
+	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%" PRIu64 " block%s cannot be read: repair to another "
+		   "device (-o)",
+		   nr, nr == 1 ? "" : "s");
+	return -EIO;
 }
 
 int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
@@ -105,8 +214,9 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 			   "blocks of the metadata snapshot are damaged: it "
 			   "cannot stay in place and is dropped (-o keeps it)");
 	}
-	if (!s->exact)
-		return 0;
+	r = check_readable(s);
+	if (r || !s->exact)
+		return r;
 	release_maps(&s->md);
 	release_maps(&s->snapshot);
 	/* the salvage has looked at what is unreferenced */
@@ -231,18 +341,15 @@ static int transact(struct era_salvage *s, struct era_builder *builder,
 	return r ? r : era_builder_commit(builder);
 }
 
-int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
-			const struct era_repair_told *told,
-			struct era_report *report)
+static int commit_in_place(struct era_salvage *s, enum era_repair_need need,
+			   const struct era_repair_told *told,
+			   struct era_superblock *sb, struct era_report *report)
 {
 	struct era_builder builder = { .device = NULL };
 	struct block_set reserved = { .words = NULL };
 	struct walk walk = { .device = NULL };
-	int r;
+	int r = block_set_init(&reserved, s->scan.nr_blocks);
 
-	if (need == ERA_REPAIR_NOTHING)
-		return 0;
-	r = block_set_init(&reserved, s->scan.nr_blocks);
 	if (!r)
 		r = era_salvage_evidence(s, &reserved);
 	/* what cannot be read is no place for what must be read */
@@ -266,67 +373,31 @@ int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
 		r = check_room(s, &builder, need, &reserved);
 	if (!r)
 		r = transact(s, &builder, need, told);
+	*sb = builder.sb;
 	walk_release(&walk);
 	era_builder_release(&builder);
 	block_set_release(&reserved);
 	return r;
 }
 
-static bool is_zero(const uint8_t *data)
+int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
+			const struct era_repair_told *told,
+			struct era_report *report)
 {
-	return !data[0] && !memcmp(data, data + 1, ERA_BLOCK_SIZE - 1);
-}
+	struct written written = { .device = s->device,
+				   .check_flags = check_flags(s) };
+	uint8_t before[ERA_BLOCK_SIZE];
+	int r = 0;
 
-/* All zero is no state to go back to: the kernel would format it. */
-static int take_back(struct era_device *device, const uint8_t *superblock,
-		     struct era_report *report)
-{
-	bool go_back = superblock && !is_zero(superblock);
-	int r;
-
-	if (go_back)
-		r = era_device_write(device, ERA_SUPERBLOCK_LOCATION, 1,
-				     superblock);
-	else
-		r = era_superblock_invalidate(device);
-	if (!r)
-		r = era_device_flush(device);
-	if (r)
-		return era_device_report(device, report, "write", r);
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   go_back ? "the repaired metadata is not sound: the state "
-			     "from before the repair was put back"
-			   : "the repaired metadata is not sound: its "
-			     "superblock was made invalid");
-	return 0;
-}
-
-/* Whether block 0 is what was committed: else the device is another by now. */
-static int check_committed(struct era_device *device, bool *another,
-			   struct era_report *report)
-{
-	uint8_t data[ERA_BLOCK_SIZE];
-	int r = era_device_read_raw(device, ERA_SUPERBLOCK_LOCATION, 1, data);
-
-	*another = !r && get_le32(data) != device->committed;
-	if (*another)
-		era_device_changed(device, ERA_SUPERBLOCK_LOCATION);
-	return era_device_check(device, report);
-}
-
-int era_repair_verify(struct era_device *device, bool reachable_only,
-		      const uint8_t *superblock, struct era_report *report)
-{
-	uint64_t before = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
-	bool another = false;
-	int r = era_check(device, reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0,
-			  report);
-
-	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != before)
-		r = -EUCLEAN;
-	if (!r)
-		r = check_committed(device, &another, report);
-	if (r && !another)
-		take_back(device, superblock, report);
+	if (need != ERA_REPAIR_NOTHING) {
+		if (!era_device_read_raw(s->device, ERA_SUPERBLOCK_LOCATION, 1,
+					 before))
+			written.before = before;
+		r = commit_in_place(s, need, told, &written.sb, report);
+	}
+	/* all of it is written: the check can have its memory */
+	era_salvage_close(s);
+	if (!r && need != ERA_REPAIR_NOTHING)
+		r = verify(&written, report);
 	return r;
 }

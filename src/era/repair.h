@@ -16,6 +16,15 @@ struct era_repair_told {
 };
 
 /*
+ * Both ways close the salvage, and what they have written must hold up to the
+ * check of era_check. Where it does not, nobody may take it for whole: in place
+ * block 0 is put back to where it leads to the old state, else it is made
+ * invalid. Where block 0 is not what was committed it is another device by now,
+ * and is left alone. They return 0, -EUCLEAN, -ESTALE, or what a call says,
+ * reported; report, which counts what the check finds, is not NULL.
+ */
+
+/*
  * Builds the result on target, which held nothing to be kept. A sound
  * metadata snapshot comes along unless the salvage's options drop it.
  */
@@ -29,7 +38,11 @@ enum era_repair_need {
 	ERA_REPAIR_REBUILD, /* trees are to be built anew */
 };
 
-/* What in-place repair would have to do. */
+/*
+ * What in-place repair would have to do. Returns 0, -ENOMEM, or -EIO, reported,
+ * where it cannot be done: some blocks cannot be read, and the salvage's
+ * options do not say reachable_only.
+ */
 int era_repair_need(struct era_salvage *salvage, enum era_repair_need *need);
 
 /*
@@ -41,15 +54,5 @@ int era_repair_need(struct era_salvage *salvage, enum era_repair_need *need);
 int era_repair_in_place(struct era_salvage *salvage, enum era_repair_need need,
 			const struct era_repair_told *told,
 			struct era_report *report);
-
-/*
- * What was written must hold up to the check of era_check. Where it does not,
- * nobody may take it for whole: superblock, what block 0 held before, is
- * written back to where it leads to the old state; NULL makes block 0 invalid.
- * Where block 0 is not what was committed it is another device by now, and is
- * left alone. Returns 0, -EUCLEAN, -ESTALE, or what a call says, reported.
- */
-int era_repair_verify(struct era_device *device, bool reachable_only,
-		      const uint8_t *superblock, struct era_report *report);
 
 #endif

@@ -292,6 +292,5 @@ int era_superblock_commit(struct era_device *device,
 	era_superblock_put(data, sb);
 	if (!r)
 		r = era_device_write(device, sb->location, 1, data);
-	device->committed = get_le32(data);
 	return r ? r : era_device_flush(device);
 }

@@ -255,12 +255,6 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 	target.device.moved = salvage->device->moved;
 	target.device.moved_arg = salvage->device->moved_arg;
 	r = era_repair_to(salvage, &target.device, told, report);
-	/* all of it is written: the check can have its memory */
-	era_salvage_close(salvage);
-	if (!r)
-		r = era_repair_verify(&target.device,
-				      args->salvage.reachable_only, NULL,
-				      report);
 	return tool_target_close(&target, r, report);
 }
 
@@ -271,24 +265,16 @@ static int repair_in_place(const struct arguments *args,
 			   struct era_report *report)
 {
 	struct era_device *device = salvage->device;
-	uint8_t superblock[ERA_BLOCK_SIZE];
 	struct undo_log log;
-	bool readable;
 	int r = 0, undo;
 
 	if (need == ERA_REPAIR_NOTHING)
 		return 0;
-	readable = !era_device_read_raw(device, 0, 1, superblock);
 	if (args->undo)
 		r = undo_log_start(&log, device, args->undo, report);
 	if (r)
 		return r;
 	r = era_repair_in_place(salvage, need, told, report);
-	/* all of it is written: the check can have its memory */
-	era_salvage_close(salvage);
-	if (!r)
-		r = era_repair_verify(device, args->salvage.reachable_only,
-				      readable ? superblock : NULL, report);
 	if (args->undo) {
 		undo = undo_log_finish(&log);
 		r = r ? r : undo;

@@ -22,23 +22,14 @@ int job_in_place(struct fake_device *fake, const struct image *image,
 		 enum era_repair_need *need, struct era_report *report)
 {
 	struct era_device *device = &fake->device;
-	uint8_t superblock[ERA_BLOCK_SIZE];
 	struct era_salvage salvage;
-	bool readable;
 	int r = salvage_image(&salvage, device, image, false, report);
 
 	if (r)
 		return r;
 	r = era_repair_need(&salvage, need);
-	if (!r && *need != ERA_REPAIR_NOTHING) {
-		readable = !era_device_read_raw(device, 0, 1, superblock);
-		r = era_repair_in_place(&salvage, *need, &nobody, report);
-		era_salvage_close(&salvage);
-		return r ? r
-			 : era_repair_verify(device, false,
-					     readable ? superblock : NULL,
-					     report);
-	}
+	if (!r)
+		return era_repair_in_place(&salvage, *need, &nobody, report);
 	era_salvage_close(&salvage);
 	return r;
 }
@@ -51,9 +42,7 @@ int job_repair_to(struct fake_device *source, struct fake_device *target,
 
 	if (r)
 		return r;
-	r = era_repair_to(&salvage, &target->device, &nobody, report);
-	era_salvage_close(&salvage);
-	return r ? r : era_repair_verify(&target->device, false, NULL, report);
+	return era_repair_to(&salvage, &target->device, &nobody, report);
 }
 
 int job_restore(struct fake_device *source, struct fake_device *target,

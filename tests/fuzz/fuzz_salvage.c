@@ -135,13 +135,14 @@ static bool is_refused(struct era_device *device)
 static bool repair_to(struct image *image, struct era_salvage *salvage,
 		      struct dates *dates, const struct bounds *bounds)
 {
+	struct era_report quiet = { .problem = NULL };
 	struct fake_device target;
 	int r;
 
 	fake_init(&target, image->flags & FLAG_SMALL_TARGET
 				   ? 32
 				   : image->fake.device.nr_blocks + 512);
-	r = era_repair_to(salvage, &target.device, &nobody, NULL);
+	r = era_repair_to(salvage, &target.device, &nobody, &quiet);
 	must(!r || r == -ENOSPC || r == -EIO);
 	if (r)
 		must(is_refused(&target.device));
@@ -160,6 +161,7 @@ static bool repair_in_place(struct image *image,
 			    struct dates *dates, const struct bounds *bounds)
 {
 	struct fake_device *fake = &image->fake;
+	struct era_report quiet = { .problem = NULL };
 	struct era_salvage_options after;
 	struct era_salvage salvage;
 	enum era_repair_need need;
@@ -177,10 +179,13 @@ static bool repair_in_place(struct image *image,
 		}
 		nr_writes = fake->nr_calls[FAKE_WRITE];
 		r = era_repair_need(&salvage, &need);
-		must(!r);
-		r = era_repair_in_place(&salvage, need, &nobody, NULL);
+		if (r) {
+			must(r == -EIO && fake->bad_block != NO_CALL);
+			era_salvage_close(&salvage);
+			return false;
+		}
+		r = era_repair_in_place(&salvage, need, &nobody, &quiet);
 		nr_writes = fake->nr_calls[FAKE_WRITE] - nr_writes;
-		era_salvage_close(&salvage);
 		if (fail_write == UINT32_MAX || !r)
 			break;
 		fake->fail_from[FAKE_WRITE] = NO_CALL;
@@ -193,9 +198,6 @@ static bool repair_in_place(struct image *image,
 		must(!nr_writes);
 		return false;
 	}
-	/* a block that is written can be read again */
-	if (nr_writes && !fake->bad_block)
-		fake->bad_block = NO_CALL;
 	/* one that cannot be read stays so: in doubt for ever */
 	after = *options;
 	if (fake->bad_block != NO_CALL)
@@ -219,8 +221,12 @@ static void set_options(const struct image *image,
 }
 
 /* Whether what was written is known, and all of it must be found. */
-static bool knows_truth(const struct image *image)
+static bool knows_truth(const struct image *image,
+			const struct era_salvage *salvage)
 {
+	/* nothing else tells that there was more */
+	if (salvage->rebuilt_superblock && image_is_cut_off(image))
+		return false;
 	if (image->nr_lies ||
 	    image->flags & (FLAG_NO_GEOMETRY | FLAG_REACHABLE_ONLY))
 		return false;
@@ -245,13 +251,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(!r || r == -EIO || r == -EINVAL || r == -ENODATA);
 	must(!r || image.nr_damages || image.nr_lies || image.nr_older);
 	if (!r) {
-		if (knows_truth(&image))
+		if (knows_truth(&image, &salvage))
 			bounds.truth = image_truth(&image);
 		/* a fork drops what the other instance has used again */
 		if (!salvage.forked && !salvage.rebuilt_superblock)
 			find_intact(&bounds, &image.fake.device);
 		repaired = repair_to(&image, &salvage, &there, &bounds);
-		era_salvage_close(&salvage);
 		image_bound(&image, 1000);
 		if (repair_in_place(&image, &options, &here, &bounds) &&
 		    repaired && image.fail_write == UINT32_MAX) {

@@ -494,6 +494,11 @@ const struct dates *image_truth(const struct image *image)
 	return image->base->truth.eras ? &image->base->truth : NULL;
 }
 
+bool image_is_cut_off(const struct image *image)
+{
+	return image->fake.device.nr_blocks < image->base->nr_blocks;
+}
+
 bool image_has_room(const struct image *image)
 {
 	return image->base->has_room;

@@ -39,6 +39,9 @@ void image_release(struct image *image);
 /* Dates of the image before the edits; NULL where it was not sound. */
 const struct dates *image_truth(const struct image *image);
 
+/* Whether the device is shorter than it was. */
+bool image_is_cut_off(const struct image *image);
+
 /* Whether blocks are left that no commit has used as yet. */
 bool image_has_room(const struct image *image);
 

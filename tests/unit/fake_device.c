@@ -109,6 +109,9 @@ static ssize_t fake_write(const struct era_io *io, int fd, const void *data,
 	if (fake->nr_calls[FAKE_WRITE] == fake->forget + 1)
 		return (ssize_t)len;
 	memcpy(fake->data + offset, data, len);
+	/* as disks do: there is another sector for it now */
+	if (fake->bad_block == (uint64_t)offset / ERA_BLOCK_SIZE)
+		fake->bad_block = NO_CALL;
 	log_write(fake, data, len, (uint64_t)offset);
 	return (ssize_t)len;
 }

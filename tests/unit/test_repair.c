@@ -38,19 +38,59 @@ static void damaged_device(struct fake_device *fake)
 	fake_reset(fake);
 }
 
-static int repair(struct fake_device *fake)
+static int repair(struct fake_device *fake,
+		  const struct era_salvage_options *options)
 {
-	const struct era_salvage_options options = { .reachable_only = true };
 	const struct era_repair_told nobody = { NULL, NULL };
+	struct era_report quiet = { .problem = NULL };
+	enum era_repair_need need;
 	struct era_salvage salvage;
-	int r = era_salvage_open(&salvage, &fake->device, &options, NULL);
+	int r = era_salvage_open(&salvage, &fake->device, options, NULL);
 
-	if (!r) {
-		r = era_repair_in_place(&salvage, ERA_REPAIR_REBUILD, &nobody,
-					NULL);
-		era_salvage_close(&salvage);
-	}
+	if (r)
+		return r;
+	r = era_repair_need(&salvage, &need);
+	if (!r)
+		return era_repair_in_place(&salvage, need, &nobody, &quiet);
+	era_salvage_close(&salvage);
 	return r;
+}
+
+static const struct era_salvage_options all = {
+	/* nothing but the superblock tells it */
+	.geometry = { .data_block_size = 128 },
+};
+static const struct era_salvage_options reachable = { .reachable_only = true };
+
+/* It would lie where nothing leads, and nobody could say what of. */
+Test(repair, is_refused_where_a_block_cannot_be_read)
+{
+	for (uint64_t bad = 1; bad < NR_BLOCKS; bad++) {
+		struct fake_device fake;
+
+		damaged_device(&fake);
+		fake.bad_block = bad;
+		fake.error = EIO;
+		cr_assert_eq(repair(&fake, &all), -EIO, "block %d", (int)bad);
+		cr_assert_eq(fake.nr_calls[FAKE_WRITE], 0);
+		fake_release(&fake);
+	}
+}
+
+/* The disk puts another sector there when it is written. */
+Test(repair, of_a_superblock_that_cannot_be_read)
+{
+	struct fake_report report;
+	struct fake_device fake;
+
+	damaged_device(&fake);
+	fake.bad_block = 0;
+	fake.error = EIO;
+	cr_assert_eq(repair(&fake, &all), 0);
+	fake_report_init(&report);
+	cr_assert_eq(era_check(&fake.device, 0, &report.report), 0);
+	cr_assert_eq(report.report.nr[ERA_FATAL], 0, "%s", report.fatal);
+	fake_release(&fake);
 }
 
 Test(repair, takes_no_block_that_cannot_be_read)
@@ -62,7 +102,8 @@ Test(repair, takes_no_block_that_cannot_be_read)
 		damaged_device(&fake);
 		fake.bad_block = bad;
 		fake.error = EIO;
-		cr_assert_eq(repair(&fake), 0, "block %d", (int)bad);
+		cr_assert_eq(repair(&fake, &reachable), 0, "block %d",
+			     (int)bad);
 		fake_report_init(&report);
 		cr_assert_eq(era_check(&fake.device, ERA_CHECK_REACHABLE_ONLY,
 				       &report.report),
