@@ -499,25 +499,52 @@ static int take_copy(void *arg, uint64_t block, const uint8_t *data)
 	return 0;
 }
 
+/* Whether a space map that is left counts a block. */
+struct counting {
+	const struct era_scan *scan;
+	uint64_t block;
+	bool counted;
+};
+
+static int look_up_count(void *arg, uint64_t index_block, const uint8_t *data)
+{
+	struct counting *c = arg;
+	struct era_witness witness;
+	int r = era_witness_load(&witness, c->scan, index_block);
+
+	(void)data;
+	if (r)
+		return r == -ENOMEM ? r : 0;
+	c->counted |= witness.counts[c->block];
+	era_witness_release(&witness);
+	return 0;
+}
+
 /*
  * Damage besides the superblock's may have hit the last commit's space map:
  * then an older state would look like the last. The kernel writes every block
  * that it allocates, the lowest free one first, and the index block last of a
  * commit; so below the highest block there is no hole, and where there is
- * room above, that highest block is an index block.
+ * room above, that highest block is an index block. Where there is none, and
+ * no commit counts it, that commit's index was above: the device, or a copy of
+ * it, was cut off.
  */
-static bool is_alone(const struct era_scan *scan)
+static int find_alone(const struct era_scan *scan, bool *alone)
 {
+	struct counting last = { .scan = scan };
 	uint64_t end = scan->nr_blocks;
+	int r = 0;
 
 	while (end > 1 && scan->roles[end - 1] <= ROLE_UNKNOWN)
 		end--;
-	if (end < scan->nr_blocks && scan->roles[end - 1] != ROLE_INDEX)
-		return false;
+	last.block = end - 1;
+	last.counted = scan->roles[last.block] == ROLE_INDEX;
+	if (end == scan->nr_blocks && !last.counted)
+		r = era_scan_each(scan, ROLE_INDEX, NULL, look_up_count, &last);
+	*alone = last.counted;
 	for (uint64_t block = 1; block < end; block++)
-		if (scan->roles[block] <= ROLE_UNKNOWN)
-			return false;
-	return true;
+		*alone &= scan->roles[block] > ROLE_UNKNOWN;
+	return r;
 }
 
 static void apply_geometry(struct era_rebuilt *rebuilt,
@@ -554,7 +581,8 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 	/* the copy is a snapshot's: of its eras nothing is known */
 	rebuilt->sb.geometry.current_era = 0;
 	rebuilt->sb.location = ERA_SUPERBLOCK_LOCATION;
-	rebuilt->alone = is_alone(scan);
+	if (!r)
+		r = find_alone(scan, &rebuilt->alone);
 	if (!r && rebuilt->alone)
 		r = era_find_proven(scan, &rebuilt->sb.geometry,
 				    &rebuilt->states, &rebuilt->nr_states,

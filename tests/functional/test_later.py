@@ -8,7 +8,7 @@ import random
 import pytest
 
 from helpers import history
-from helpers.blocks import ARRAY, SIZE, seal
+from helpers.blocks import ARRAY, INDEX, SIZE, is_sealed, seal
 from helpers.mutate import Mutation
 from helpers.reader import Metadata
 
@@ -226,3 +226,32 @@ def test_the_open_writeset_is_found_without_the_superblock(run, image,
     repaired = path.read_bytes()
     assert run("era_repair", "--in-place", path).status == 0
     assert path.read_bytes() == repaired
+
+
+# --- a superblock that is lost, and a copy that is cut off ----------------------
+
+
+def test_a_cut_inside_a_commit_is_seen(run, image, tmp_path):
+    """The index of the last commit lies behind the cut: what it marked is lost,
+    and so is any certainty. Only a cut right behind an index looks whole."""
+    device = history.live(7, nr_data=3000, nr_eras=4, undigested=0)
+    device.write_to(200, 209)
+    content = bytearray(device.data)
+    content[:4] = bytes(4)
+    used = max(i for i in range(len(content) // SIZE)
+               if any(content[i * SIZE:(i + 1) * SIZE])) + 1
+    seen = 0
+    for end in range(used - 12, used):
+        if is_sealed(content[(end - 1) * SIZE:end * SIZE], INDEX):
+            continue
+        path = image(f"cut {end}", bytes(content[:end * SIZE]))
+        target = tmp_path / f"target {end}"
+        target.write_bytes(bytes(len(content)))
+        result = run("era_repair", "--block-size", "128", "--nr-blocks",
+                     "3000", "-i", path, "-o", target)
+        assert result.status == 0, result.err
+        listed = Metadata(target.read_bytes()).since(max(device.last))
+        assert listed >= {block for block, era in enumerate(device.last)
+                          if era == max(device.last)}
+        seen += 1
+    assert seen
