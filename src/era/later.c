@@ -333,7 +333,8 @@ static int try_later(struct search *s, uint64_t index)
 
 /*
  * Whether the superblock's own space map counts an open writeset, where the
- * superblock has none. Then it was committed, and nothing was under way.
+ * superblock has none. A kernel that does not recover it when it opens the
+ * metadata after a crash drops it so.
  */
 static int find_own(struct search *s, const struct era_witness *own,
 		    uint64_t index)
@@ -348,10 +349,13 @@ static int find_own(struct search *s, const struct era_witness *own,
 	r = prove_more(s, own, index, &state, &more, &proven);
 	if (r || !proven)
 		return r;
+	/* of the same commit: idle eras have left no trace to count on from */
+	if (state.sb.geometry.current_era < s->md->sb.geometry.current_era)
+		state.sb.geometry.current_era = s->md->sb.geometry.current_era;
 	r = compare(s, &state.sb, &beyond, &theirs);
 	if (!r && beyond.lowest && !theirs.lowest) {
 		take(s, &state, &beyond);
-		s->later->nr = 2;
+		s->later->dropped = true;
 	}
 	return r;
 }

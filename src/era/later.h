@@ -10,10 +10,10 @@
 #include "era/witness.h"
 
 struct era_later {
-	/* commits in a row that came after md's; 0 where none says more, 2
-	 * where md's own says more than its superblock */
+	/* commits in a row that came after md's; 0 where none says more */
 	size_t nr;
 	struct era_proven last; /* the last of them that says more */
+	bool dropped; /* it is md's own, with an open writeset that md lacks */
 	bool write_lost; /* it is an earlier one: md has lost a write since */
 	uint32_t lowest; /* era in which it says more */
 	uint64_t nr_data_blocks; /* that it dates later */

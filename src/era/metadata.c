@@ -185,6 +185,25 @@ static int lose_writesets(void *arg, uint64_t begin, uint64_t end)
 	return 0;
 }
 
+/* Whether a bitset has more blocks than so many bits need. */
+static int is_longer(const struct era_metadata *md, uint32_t nr_bits,
+		     const struct era_where *where, bool *longer)
+{
+	struct array_map words = { .value_size = 8,
+				   .nr_values = era_nr_words(nr_bits),
+				   .root = md->sb.writeset_root,
+				   .name = "bitset" };
+	struct walk walk;
+	int r = walk_init(&walk, md->device, NULL, NULL);
+
+	if (!r)
+		r = array_map_load(&words, &walk, where);
+	*longer = words.overlong;
+	array_map_release(&words);
+	walk_release(&walk);
+	return r;
+}
+
 /*
  * The kernel gives it a bit for each data block (metadata_new_era): that is its
  * length where the superblock has none that can be.
@@ -193,23 +212,30 @@ static int load_open_writeset(struct era_metadata *md, struct walk *walk,
 			      const struct era_where *where)
 {
 	const struct era_superblock *sb = &md->sb;
+	struct era_data_range all = { 0, sb->geometry.nr_blocks };
 	uint32_t nr_bits = sb->writeset_nr_bits;
-	int r;
+	bool longer = false;
+	int r = 0;
 
 	if (md->snapshot || !sb->writeset_root)
 		return 0;
-	if (nr_bits >= ERA_MAX_NR_BLOCKS) {
-		walk_fault(
-			walk, where,
-			((struct era_data_range){ 0, sb->geometry.nr_blocks }),
-			"the open writeset claims %" PRIu32
-			" blocks, more than dm-era can track",
-			nr_bits);
-		md->writesets_lost = true;
+	if (nr_bits >= ERA_MAX_NR_BLOCKS)
+		walk_fault(walk, where, all,
+			   "the open writeset claims %" PRIu32
+			   " blocks, more than dm-era can track",
+			   nr_bits);
+	else if (nr_bits < sb->geometry.nr_blocks)
+		r = is_longer(md, nr_bits, where, &longer);
+	if (longer)
+		walk_fault(walk, where, all,
+			   "the open writeset claims %" PRIu32
+			   " blocks, fewer than its bitset has",
+			   nr_bits);
+	if (longer || nr_bits >= ERA_MAX_NR_BLOCKS)
 		nr_bits = sb->geometry.nr_blocks;
-	}
-	r = add_writeset(md, sb->geometry.current_era, nr_bits,
-			 sb->writeset_root, 0);
+	if (!r)
+		r = add_writeset(md, sb->geometry.current_era, nr_bits,
+				 sb->writeset_root, 0);
 	if (r)
 		return r;
 	return array_map_load(&md->writesets[md->nr_writesets - 1].words, walk,

@@ -87,7 +87,7 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 
 	if (r || !later.nr)
 		return r;
-	if (later.nr == 1 && !later.write_lost) {
+	if (later.nr == 1 && !later.write_lost && !later.dropped) {
 		newer->cut_short = true;
 		newer->last = later.last.sb;
 		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
@@ -104,6 +104,9 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 		   " later; run era_repair",
 		   later.write_lost
 			   ? "a write to the trees was lost: an earlier commit"
+		   : later.dropped
+			   ? "an open writeset was dropped: a bitset that "
+			     "nothing leads to"
 			   : "the superblock is not that of the last commit: a "
 			     "later one",
 		   later.last.sb.space_map.bitmap_root, later.nr_data_blocks,

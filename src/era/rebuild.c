@@ -499,24 +499,40 @@ static int take_copy(void *arg, uint64_t block, const uint8_t *data)
 	return 0;
 }
 
-/* Whether a space map that is left counts a block. */
-struct counting {
+/* What the space maps that are left say of the last block, and past it. */
+struct ending {
 	const struct era_scan *scan;
-	uint64_t block;
-	bool counted;
+	uint64_t last; /* highest block that holds something */
+	bool counted;  /* it is in use in one of them */
+	bool beyond;   /* and so is what is past the end of the device */
 };
 
-static int look_up_count(void *arg, uint64_t index_block, const uint8_t *data)
+static int look_at_end(void *arg, uint64_t index_block, const uint8_t *data)
 {
-	struct counting *c = arg;
+	struct ending *end = arg;
 	struct era_witness witness;
-	int r = era_witness_load(&witness, c->scan, index_block);
+	int r = era_witness_load(&witness, end->scan, index_block);
 
 	(void)data;
 	if (r)
 		return r == -ENOMEM ? r : 0;
-	c->counted |= witness.counts[c->block];
+	end->counted |= witness.counts[end->last] != 0;
+	end->beyond |= witness.beyond;
 	era_witness_release(&witness);
+	return 0;
+}
+
+/*
+ * A device of one bitmap needs no index block to know what a bitmap counts;
+ * most of them are left without theirs once the allocator has gone round.
+ */
+static int look_at_bitmap(void *arg, uint64_t block, const uint8_t *data)
+{
+	struct ending *end = arg;
+
+	(void)block;
+	for (uint64_t k = end->scan->nr_blocks; k < BITMAP_MAX_ENTRIES; k++)
+		end->beyond |= bitmap_count(data, (uint32_t)k) != 0;
 	return 0;
 }
 
@@ -527,22 +543,29 @@ static int look_up_count(void *arg, uint64_t index_block, const uint8_t *data)
  * commit; so below the highest block there is no hole, and where there is
  * room above, that highest block is an index block. Where there is none, and
  * no commit counts it, that commit's index was above: the device, or a copy of
- * it, was cut off.
+ * it, was cut off. So it was where a commit counts what is past the end.
  */
 static int find_alone(const struct era_scan *scan, bool *alone)
 {
-	struct counting last = { .scan = scan };
-	uint64_t end = scan->nr_blocks;
-	int r = 0;
+	struct ending end = { .scan = scan, .last = scan->nr_blocks };
+	int r;
 
-	while (end > 1 && scan->roles[end - 1] <= ROLE_UNKNOWN)
-		end--;
-	last.block = end - 1;
-	last.counted = scan->roles[last.block] == ROLE_INDEX;
-	if (end == scan->nr_blocks && !last.counted)
-		r = era_scan_each(scan, ROLE_INDEX, NULL, look_up_count, &last);
-	*alone = last.counted;
-	for (uint64_t block = 1; block < end; block++)
+	*alone = false;
+	while (end.last && scan->roles[end.last - 1] <= ROLE_UNKNOWN)
+		end.last--;
+	if (!end.last)
+		return 0;
+	end.last--;
+	r = era_scan_each(scan, ROLE_INDEX, NULL, look_at_end, &end);
+	if (!r)
+		r = era_scan_each(scan, ROLE_BITMAP, NULL, look_at_bitmap,
+				  &end);
+	if (scan->roles[end.last] == ROLE_INDEX)
+		end.counted = true;
+	else if (end.last + 1 < scan->nr_blocks)
+		end.counted = false;
+	*alone = end.counted && !end.beyond;
+	for (uint64_t block = 1; block < end.last; block++)
 		*alone &= scan->roles[block] > ROLE_UNKNOWN;
 	return r;
 }

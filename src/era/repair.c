@@ -55,21 +55,6 @@ static int take_back(struct era_device *device, const uint8_t *superblock,
 	return 0;
 }
 
-/* Whether block 0 is what was written: else the device is another by now. */
-static int check_written(struct era_device *device,
-			 const struct era_superblock *written, bool *another,
-			 struct era_report *report)
-{
-	uint8_t found[ERA_BLOCK_SIZE], data[ERA_BLOCK_SIZE];
-	int r = era_device_read_raw(device, ERA_SUPERBLOCK_LOCATION, 1, found);
-
-	era_superblock_put(data, written);
-	*another = !r && memcmp(found, data, ERA_BLOCK_SIZE) != 0;
-	if (*another)
-		era_device_changed(device, ERA_SUPERBLOCK_LOCATION);
-	return era_device_check(device, report);
-}
-
 /* What has been written, and is to be looked at once more. */
 struct written {
 	struct era_device *device;
@@ -77,6 +62,20 @@ struct written {
 	struct era_superblock sb;
 	const uint8_t *before; /* what block 0 held, or NULL */
 };
+
+/* Whether block 0 is what was written: else the device is another by now. */
+static bool is_another(const struct written *written)
+{
+	uint8_t found[ERA_BLOCK_SIZE], data[ERA_BLOCK_SIZE];
+
+	era_superblock_put(data, &written->sb);
+	if (era_device_read_raw(written->device, ERA_SUPERBLOCK_LOCATION, 1,
+				found) ||
+	    !memcmp(found, data, ERA_BLOCK_SIZE))
+		return false;
+	era_device_changed(written->device, ERA_SUPERBLOCK_LOCATION);
+	return true;
+}
 
 /*
  * What was written must hold up to the check. Where it does not, nobody may
@@ -86,14 +85,13 @@ struct written {
 static int verify(const struct written *written, struct era_report *report)
 {
 	uint64_t nr = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
-	bool another = false;
 	int r = era_check(written->device, written->check_flags, report);
+	bool another = is_another(written);
 
 	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != nr)
 		r = -EUCLEAN;
-	if (!r)
-		r = check_written(written->device, &written->sb, &another,
-				  report);
+	if (!r || another)
+		r = era_device_check(written->device, report) ?: r;
 	if (r && !another)
 		take_back(written->device, written->before, report);
 	return r;

@@ -100,6 +100,35 @@ static int is_dominated(struct era_salvage *s, bool *dominated)
 }
 
 /*
+ * Whether the two together say all that the orphans do, and the metadata
+ * snapshot: a state that is not of this history, or has lost a write, does not.
+ */
+static int is_all(struct era_salvage *s, bool *all)
+{
+	struct era_metadata live = s->md; /* with its holes filled */
+	struct era_layers layers = { NULL, 0 };
+	struct era_beyond beyond = { .lowest = 0 };
+	int r;
+
+	live.writesets_lost = false;
+	r = era_layers_add_metadata(&layers, &live, ERA_REACHABLE,
+				    ERA_REACHABLE);
+	if (!r) {
+		layers.layers[0].lost_era = 0; /* the era array's */
+		r = era_layers_add_metadata(&layers, &s->second, ERA_REACHABLE,
+					    ERA_REACHABLE);
+	}
+	if (!r)
+		r = era_layers_add_orphans(&layers, &s->orphans, ERA_ORPHAN);
+	if (!r)
+		r = era_beyond(&beyond, s->device, live.sb.geometry.nr_blocks,
+			       &layers);
+	era_layers_release(&layers);
+	*all = !beyond.lowest;
+	return r;
+}
+
+/*
  * The lowest era from which on all writes are in writesets that are still
  * there, or have holes of their own.
  */
@@ -144,6 +173,8 @@ static int load_older(struct era_salvage *s, const struct era_superblock *sb,
 		r = is_untouched(s, &s->second, fills);
 	if (!r && *fills)
 		r = is_dominated(s, fills);
+	if (!r && *fills)
+		r = is_all(s, fills);
 	walk_release(&walk);
 	if (!*fills)
 		era_metadata_release(&s->second);

@@ -38,11 +38,16 @@ int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
 			era_witness_release(witness);
 			return -EUCLEAN;
 		}
-		for (uint32_t k = 0; k < BITMAP_MAX_ENTRIES && first + k < nr;
-		     k++)
-			witness->counts[first + k] =
-				(uint8_t)bitmap_count(bitmap, k);
+		for (uint32_t k = 0; k < BITMAP_MAX_ENTRIES; k++)
+			if (first + k < nr)
+				witness->counts[first + k] =
+					(uint8_t)bitmap_count(bitmap, k);
+			else
+				witness->beyond |= bitmap_count(bitmap, k) != 0;
 	}
+	for (uint32_t i = space_map_nr_bitmaps(nr); i < INDEX_MAX_ENTRIES; i++)
+		witness->beyond |= get_le64(index + INDEX_ENTRIES +
+					    i * INDEX_ENTRY_SIZE) != 0;
 	return 0;
 }
 

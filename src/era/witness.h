@@ -14,6 +14,7 @@
 struct era_witness {
 	uint64_t nr_blocks;
 	uint8_t *counts;
+	bool beyond; /* it counts blocks past the end: the device was longer */
 };
 
 /*

@@ -732,3 +732,14 @@ def test_a_date_above_the_current_era_raises_it(run, image, tmp_path, lost):
     repaired = Metadata((tmp_path / "new").read_bytes())
     assert repaired.superblock().current_era == 77
     assert repaired.last_written()[0] == 77
+
+
+@pytest.mark.parametrize("size", [0, 1, SIZE, SIZE + 1])
+def test_nothing_is_left_however_much_is_told(run, image, tmp_path, size):
+    """No superblock, no block that says a word, and all that can be told."""
+    path, target = image("nothing", bytes(size)), tmp_path / "target"
+    result = run("era_repair", "--block-size", "128", "--nr-blocks", "100",
+                 "--current-era", "7", "-i", path, "-o", target)
+    assert result.status == 1
+    assert "nothing of dm-era metadata is left" in result.err
+    assert not target.exists()
