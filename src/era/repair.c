@@ -213,7 +213,7 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 			   "cannot stay in place and is dropped (-o keeps it)");
 	}
 	r = check_readable(s);
-	if (r || !s->exact)
+	if (r || !s->exact || s->stray_bits)
 		return r;
 	release_maps(&s->md);
 	release_maps(&s->snapshot);

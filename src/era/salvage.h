@@ -49,6 +49,8 @@ struct era_salvage {
 	uint64_t nr_corrected;
 	bool snapshot_corrected;
 	bool rest_corrected;
+	/* bits past a bitset's end, which are to be written anew without */
+	bool stray_bits;
 	bool trees_sound; /* on the device, not only as corrected */
 	/* a newer history may lie where nothing could be read, and the user
 	 * would not have it looked for */

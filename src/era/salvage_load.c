@@ -75,9 +75,27 @@ struct survey {
 	/* something else stands there, or it is later than the superblock:
 	 * they have been used again */
 	uint64_t nr_foreign;
+	/* bitsets with bits past their end, which the kernel leaves zero */
+	uint64_t nr_stray;
+	uint64_t last_word_mask;    /* given: of a bitset */
 	uint32_t current_era;	    /* given: the superblock's */
 	uint32_t greatest_digested; /* era in the era array */
 };
+
+/* Whether the last word of a bitset, if the window has it, says too much. */
+static bool is_stray(const struct array_map *map,
+		     const struct array_window *window, uint64_t mask)
+{
+	uint32_t last = array_map_nr_blocks(map) - 1, nr;
+
+	if (map->value_size != 8 || last < window->first ||
+	    last - window->first >= window->nr ||
+	    !window->values[last - window->first])
+		return false;
+	nr = array_map_nr_entries(map, last);
+	return get_le64(window->values[last - window->first] + (nr - 1) * 8) &
+	       ~mask;
+}
 
 static void survey_window(struct era_salvage *s, const struct array_map *map,
 			  const struct array_window *window,
@@ -91,6 +109,7 @@ static void survey_window(struct era_salvage *s, const struct array_map *map,
 		if (survey->greatest_digested < era)
 			survey->greatest_digested = era;
 	}
+	survey->nr_stray += is_stray(map, window, survey->last_word_mask);
 	for (size_t i = array_map_find(map, window->first);
 	     i < map->nr_slots &&
 	     map->slots[i].index - window->first < window->nr;
@@ -140,8 +159,12 @@ static int read_all_through(struct era_salvage *s,
 
 	survey->current_era = md->sb.geometry.current_era;
 	r = read_through(s, &md->eras, report, survey);
-	for (size_t i = 0; i < md->nr_writesets && !r; i++)
-		r = read_through(s, &md->writesets[i].words, report, survey);
+	for (size_t i = 0; i < md->nr_writesets && !r; i++) {
+		const struct era_writeset *ws = &md->writesets[i];
+
+		survey->last_word_mask = era_last_word_mask(ws->nr_bits);
+		r = read_through(s, &ws->words, report, survey);
+	}
 	return r;
 }
 
@@ -185,6 +208,7 @@ static int load_live(struct era_salvage *s, struct walk *walk,
 	s->nr_foreign = walk->nr_foreign + survey.nr_foreign;
 	s->greatest_digested = survey.greatest_digested;
 	s->nr_corrected = nr_corrected(s, walk);
+	s->stray_bits = survey.nr_stray;
 	block_set_merge(&s->reachable, &walk->seen);
 	block_set_add(&s->reachable, ERA_SUPERBLOCK_LOCATION);
 	return r;
@@ -229,7 +253,7 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	s->has_snapshot =
 		!walk->nr_faults && !survey.nr_lost && !survey.nr_foreign;
 	s->lost_snapshot = !s->has_snapshot;
-	s->snapshot_corrected = nr_corrected(s, walk);
+	s->snapshot_corrected = nr_corrected(s, walk) || survey.nr_stray;
 	return r;
 }
 

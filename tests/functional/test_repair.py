@@ -743,3 +743,24 @@ def test_nothing_is_left_however_much_is_told(run, image, tmp_path, size):
     assert result.status == 1
     assert "nothing of dm-era metadata is left" in result.err
     assert not target.exists()
+
+
+@pytest.mark.parametrize("nth", [0, 1], ids=["archived", "open"])
+@pytest.mark.parametrize("way", ["to", "in place"])
+def test_bits_past_the_end_of_a_writeset_are_dropped(run, image, tmp_path, way,
+                                                     nth):
+    mutation = Mutation(build([3] * 900, [(5, 900, [7])], (900, [8]), 6))
+    mutation.edit(mutation.find("bitset block", nth), ARRAY, 24 + 14 * 8, "Q",
+                  1 << 60)
+    path, target = image("stray", mutation.bytes()), tmp_path / "target"
+    assert "past the end of the writeset" in run("era_check", path).err
+    if way == "to":
+        result = run("era_repair", "-i", path, "-o", target)
+    else:
+        result, target = run("era_repair", "--in-place", path), path
+    assert result.status == 0, result.err
+    check = run("era_check", target)
+    assert (check.status, check.err) == (0, "")
+    metadata = Metadata(target.read_bytes())
+    assert metadata.since(5) == {7, 8}
+    assert metadata.since(6) == {8}
