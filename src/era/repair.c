@@ -49,7 +49,8 @@ static int take_back(struct era_device *device, const uint8_t *superblock,
 		return era_device_report(device, report, "write", r);
 	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
 		   go_back ? "the repaired metadata is not sound: the state "
-			     "from before the repair was put back"
+			     "from before the repair was put back; repair to "
+			     "another device (-o)"
 			   : "the repaired metadata is not sound: its "
 			     "superblock was made invalid");
 	return 0;
