@@ -91,8 +91,11 @@ static int verify(const struct written *written, struct era_report *report)
 
 	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != nr)
 		r = -EUCLEAN;
-	if (!r || another)
-		r = era_device_check(written->device, report) ?: r;
+	if (!r || another) {
+		int surprise = era_device_check(written->device, report);
+
+		r = surprise ? surprise : r;
+	}
 	if (r && !another)
 		take_back(written->device, written->before, report);
 	return r;
