@@ -45,6 +45,13 @@ def assert_exact(content, last):
             block for block, its in enumerate(last) if its >= era}
 
 
+def assert_repaired(run, path, target, last):
+    target.write_bytes(bytes(path.stat().st_size))
+    result = run("era_repair", "-i", path, "-o", target)
+    assert result.status == 0, result.err
+    assert_exact(target.read_bytes(), last)
+
+
 SHAPES = [dict(commits=1), dict(commits=2), dict(commits=5),
           dict(commits=1, eras=1), dict(commits=2, eras=2),
           dict(commits=2, nr_data=40000), dict(commits=2, closed=True),
@@ -54,11 +61,8 @@ SHAPES = [dict(commits=1), dict(commits=2), dict(commits=5),
 @pytest.mark.parametrize("shape", SHAPES)
 def test_repair_is_exact(run, image, tmp_path, shape):
     content, last = left_behind(**shape)
-    path, target = image("built", bytes(content)), tmp_path / "target"
-    target.write_bytes(bytes(len(content)))
-    result = run("era_repair", "-i", path, "-o", target)
-    assert result.status == 0, result.err
-    assert_exact(target.read_bytes(), last)
+    path = image("built", bytes(content))
+    assert_repaired(run, path, tmp_path / "target", last)
     result = run("era_repair", "--in-place", path)
     assert result.status == 0, result.err
     assert_exact(path.read_bytes(), last)
@@ -225,13 +229,10 @@ def test_the_open_writeset_is_found_without_the_superblock(run, image,
                                                            tmp_path, fields):
     """Its marks keep their era; the next repair finds nothing to do."""
     content, last = without_open_writeset(**fields)
-    path, target = image("built", content), tmp_path / "target"
+    path = image("built", content)
     assert run("era_check", path).status == 1
     assert run("era_invalidate", "--written-since", "1", path).status == 1
-    target.write_bytes(bytes(len(content)))
-    result = run("era_repair", "-i", path, "-o", target)
-    assert result.status == 0, result.err
-    assert_exact(target.read_bytes(), last)
+    assert_repaired(run, path, tmp_path / "target", last)
     result = run("era_repair", "--in-place", path)
     assert result.status == 0, result.err
     assert_exact(path.read_bytes(), last)
@@ -269,9 +270,7 @@ def test_a_cut_off_copy_is_seen(run, image, tmp_path, nr_metadata, eras):
         target.write_bytes(bytes(512 * SIZE))
         result = run("era_repair", "--block-size", "128", "--nr-blocks",
                      "3000", "-i", path, "-o", target)
-        if result.status:
-            assert "no" in result.err
-            continue
+        assert result.status == 0, result.err
         # nothing may be left to tell which era it was
         after = Metadata(target.read_bytes())
         listed = after.since(after.superblock().current_era)
