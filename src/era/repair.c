@@ -253,7 +253,7 @@ static int check_readable(const struct era_salvage *s)
 int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 {
 	struct era_report quiet = { .problem = NULL };
-	int r;
+	int r, surprise;
 
 	*need = ERA_REPAIR_REBUILD;
 	if (keeps_snapshot(s) && s->snapshot_corrected) {
@@ -269,8 +269,10 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 	release_maps(&s->snapshot);
 	/* the salvage has looked at what is unreferenced */
 	r = era_check(s->device, ERA_CHECK_REACHABLE_ONLY, &quiet);
-	if (r) /* which only the quiet report has heard of */
-		return era_device_check(s->device, s->report) ?: r;
+	/* which only the quiet report has heard of, if that */
+	surprise = era_device_check(s->device, s->report);
+	if (r || surprise)
+		return surprise ? surprise : r;
 	*need = s->md.sb.writeset_root || s->rest_corrected ||
 				quiet.nr[ERA_FATAL] ||
 				quiet.nr[ERA_NON_FATAL] ||

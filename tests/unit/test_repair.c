@@ -17,8 +17,8 @@ TestSuite(repair, .timeout = 60);
 
 #define NR_BLOCKS 40u /* metadata blocks */
 
-/* Metadata of 2000 data blocks, an array block of it lost. */
-static void damaged_device(struct fake_device *fake)
+/* Metadata of 2000 data blocks. */
+static void sound_device(struct fake_device *fake)
 {
 	const struct era_geometry g = { .data_block_size = 128,
 					.nr_blocks = 2000,
@@ -33,9 +33,15 @@ static void damaged_device(struct fake_device *fake)
 	cr_assert_eq(builder.visitor.end(&builder.visitor), 0);
 	cr_assert_eq(era_builder_commit(&builder), 0);
 	era_builder_release(&builder);
+	fake_reset(fake);
+}
+
+/* An array block of it lost. */
+static void damaged_device(struct fake_device *fake)
+{
+	sound_device(fake);
 	/* block 1 is the first of the era array */
 	memset(fake_block(fake, 1) + 100, 0xff, 400);
-	fake_reset(fake);
 }
 
 static int repair(struct fake_device *fake,
@@ -61,6 +67,26 @@ static const struct era_salvage_options all = {
 	.geometry = { .data_block_size = 128 },
 };
 static const struct era_salvage_options reachable = { .reachable_only = true };
+
+/* Nothing is to be done; but that cannot be known, whichever read it is. */
+Test(repair, is_no_success_where_the_device_is_gone)
+{
+	bool reached = true;
+
+	for (uint64_t call = 0; reached; call++) {
+		struct fake_device fake;
+		int r;
+
+		sound_device(&fake);
+		fake.fail_from[FAKE_READ] = call;
+		fake.error = ENODEV;
+		r = repair(&fake, &all);
+		reached = fake.nr_calls[FAKE_READ] > call;
+		cr_assert_eq(!r, !reached, "read %d", (int)call);
+		cr_assert_eq(fake.nr_calls[FAKE_WRITE], 0);
+		fake_release(&fake);
+	}
+}
 
 /* It would lie where nothing leads, and nobody could say what of. */
 Test(repair, is_refused_where_a_block_cannot_be_read)
