@@ -152,7 +152,7 @@ static int undo_sync(const struct era_io *io, int fd)
 	return log->below->sync(log->below, fd);
 }
 
-/* Not in a repair in place: nothing there is discarded. */
+/* Not in a repair in place: nothing there is erased. */
 static int undo_discard(const struct era_io *io, int fd, off_t offset,
 			off_t len, bool block_device)
 {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "era/check.h"
+#include "era/newer.h"
 
 #define WINDOW_BLOCKS 256 /* array blocks read at a time */
 
@@ -227,10 +228,10 @@ static uint64_t end_pass(struct check *check)
 	return nr_faults;
 }
 
-static int check_trees(struct check *check, const struct era_superblock *sb,
-		       struct era_newer *newer)
+static int check_trees(struct check *check, const struct era_superblock *sb)
 {
 	struct era_where where = { NULL, "superblock", sb->location };
+	struct era_newer newer;
 	uint64_t faults;
 	int r;
 
@@ -249,7 +250,7 @@ static int check_trees(struct check *check, const struct era_superblock *sb,
 			   "reference counts were not compared: what is "
 			   "damaged leads to an unknown number of blocks");
 	if (!r && !(check->flags & ERA_CHECK_REACHABLE_ONLY))
-		r = era_newer_find(newer, &check->live, &check->scan,
+		r = era_newer_find(&newer, &check->live, &check->scan,
 				   &check->live_blocks, check->walk.report);
 	return r;
 }
@@ -269,14 +270,13 @@ static int check_geometry(const struct era_superblock *sb,
 	return nr > MAX_METADATA_BLOCKS ? -EUCLEAN : 0;
 }
 
-int era_check_newer(struct era_device *device, unsigned int flags,
-		    struct era_newer *newer, struct era_report *report)
+int era_check(struct era_device *device, unsigned int flags,
+	      struct era_report *report)
 {
 	struct era_superblock sb;
 	struct check check = { .flags = flags };
 	int r;
 
-	*newer = (struct era_newer){ .found = false };
 	if (era_superblock_read(&sb, device, ERA_SUPERBLOCK_LOCATION, report))
 		return 0;
 	if (check_geometry(&sb, device, report) ||
@@ -292,7 +292,7 @@ int era_check_newer(struct era_device *device, unsigned int flags,
 	if (!r)
 		r = era_scan_start(&check.scan, device);
 	if (!r)
-		r = check_trees(&check, &sb, newer);
+		r = check_trees(&check, &sb);
 	era_scan_release(&check.scan);
 	era_metadata_release(&check.live);
 	block_set_release(&check.live_blocks);
@@ -300,12 +300,4 @@ int era_check_newer(struct era_device *device, unsigned int flags,
 	ref_counts_release(&check.refs);
 	walk_release(&check.walk);
 	return r;
-}
-
-int era_check(struct era_device *device, unsigned int flags,
-	      struct era_report *report)
-{
-	struct era_newer newer;
-
-	return era_check_newer(device, flags, &newer, report);
 }

@@ -6,7 +6,6 @@
 #define ERA_CHECK_H
 
 #include "era/metadata.h"
-#include "era/newer.h"
 
 enum {
 	ERA_CHECK_SUPERBLOCK_ONLY = 1 << 0,
@@ -21,9 +20,5 @@ enum {
  */
 int era_check(struct era_device *device, unsigned int flags,
 	      struct era_report *report);
-
-/* The same, and says what of a newer history was found; nothing if unasked. */
-int era_check_newer(struct era_device *device, unsigned int flags,
-		    struct era_newer *newer, struct era_report *report);
 
 #endif

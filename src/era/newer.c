@@ -87,8 +87,6 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 
 	if (r || !later.nr)
 		return r;
-	if (!later.write_lost && !later.dropped)
-		newer->commit = later.last.sb.space_map.bitmap_root;
 	if (later.nr == 1 && !later.write_lost && !later.dropped) {
 		newer->cut_short = true;
 		newer->last = later.last.sb;

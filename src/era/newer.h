@@ -16,8 +16,6 @@ struct era_newer {
 	/* one later commit than the superblock's is proven, and no more */
 	bool cut_short;
 	struct era_superblock last; /* that commit's */
-	/* index block of the last commit that is later and says more, or 0 */
-	uint64_t commit;
 	uint64_t nr_unreadable; /* unreferenced blocks that may know of one */
 };
 

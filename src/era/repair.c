@@ -56,17 +56,12 @@ static int take_back(struct era_device *device, const uint8_t *superblock,
 	return 0;
 }
 
-/* Each costs a check of the whole; so many no device has been seen to have. */
-#define MAX_LEFTOVERS 16
-
 /* What has been written, and is to be looked at once more. */
 struct written {
 	struct era_device *device;
 	unsigned int check_flags;
 	struct era_superblock sb;
 	const uint8_t *before; /* what block 0 held, or NULL */
-	/* blocks that no repair may overwrite, in place */
-	struct block_set reserved;
 };
 
 /* Whether block 0 is what was written: else the device is another by now. */
@@ -84,59 +79,18 @@ static bool is_another(const struct written *written)
 }
 
 /*
- * Nothing can have come after the commit just made: what looks so was left by
- * an earlier activation, and is erased. Neither state leads to it.
- */
-static bool is_leftover(const struct written *written, uint64_t commit)
-{
-	return commit && commit < written->reserved.nr_blocks &&
-	       !block_set_has(&written->reserved, commit);
-}
-
-static int erase(const struct written *written, uint64_t commit)
-{
-	static const uint8_t zeroes[ERA_BLOCK_SIZE];
-	int r = era_device_write(written->device, commit, 1, zeroes);
-
-	return r ? r : era_device_flush(written->device);
-}
-
-/* The check, which is heard where it finds something. */
-static int check_result(const struct written *written,
-			struct era_report *report)
-{
-	struct era_report quiet;
-	struct era_newer newer;
-	int r;
-
-	for (unsigned int nr_left = MAX_LEFTOVERS;; nr_left--) {
-		quiet = (struct era_report){ .problem = NULL };
-		r = era_check_newer(written->device, written->check_flags,
-				    &newer, &quiet);
-		if (r || !nr_left || !is_leftover(written, newer.commit) ||
-		    is_another(written))
-			break;
-		r = erase(written, newer.commit);
-		if (r)
-			return era_device_report(written->device, report,
-						 "write", r);
-	}
-	if (r || !(quiet.nr[ERA_FATAL] + quiet.nr[ERA_NON_FATAL]))
-		return r;
-	r = era_check(written->device, written->check_flags, report);
-	return r ? r : -EUCLEAN;
-}
-
-/*
  * What was written must hold up to the check. Where it does not, nobody may
  * take it for whole: what block 0 held is written back to where it leads to the
  * old state, else block 0 is made invalid.
  */
 static int verify(const struct written *written, struct era_report *report)
 {
-	int r = check_result(written, report);
+	uint64_t nr = report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL];
+	int r = era_check(written->device, written->check_flags, report);
 	bool another = is_another(written);
 
+	if (!r && report->nr[ERA_FATAL] + report->nr[ERA_NON_FATAL] != nr)
+		r = -EUCLEAN;
 	if (!r || another) {
 		int surprise = era_device_check(written->device, report);
 
@@ -393,20 +347,20 @@ static int transact(struct era_salvage *s, struct era_builder *builder,
 
 static int commit_in_place(struct era_salvage *s, enum era_repair_need need,
 			   const struct era_repair_told *told,
-			   struct written *written, struct era_report *report)
+			   struct era_superblock *sb, struct era_report *report)
 {
-	struct block_set *reserved = &written->reserved;
 	struct era_builder builder = { .device = NULL };
+	struct block_set reserved = { .words = NULL };
 	struct walk walk = { .device = NULL };
-	int r = block_set_init(reserved, s->scan.nr_blocks);
+	int r = block_set_init(&reserved, s->scan.nr_blocks);
 
 	if (!r)
-		r = era_salvage_evidence(s, reserved);
+		r = era_salvage_evidence(s, &reserved);
 	/* what cannot be read is no place for what must be read */
 	if (!r)
-		block_set_merge(reserved, &s->scan.unreadable);
+		block_set_merge(&reserved, &s->scan.unreadable);
 	if (!r)
-		r = era_builder_init_in_place(&builder, s->device, reserved,
+		r = era_builder_init_in_place(&builder, s->device, &reserved,
 					      report);
 	if (!r)
 		r = walk_init(&walk, s->device, NULL, &builder.allocator.refs);
@@ -420,12 +374,13 @@ static int commit_in_place(struct era_salvage *s, enum era_repair_need need,
 		r = era_device_check(s->device, report);
 	}
 	if (!r)
-		r = check_room(s, &builder, need, reserved);
+		r = check_room(s, &builder, need, &reserved);
 	if (!r)
 		r = transact(s, &builder, need, told);
-	written->sb = builder.sb;
+	*sb = builder.sb;
 	walk_release(&walk);
 	era_builder_release(&builder);
+	block_set_release(&reserved);
 	return r;
 }
 
@@ -442,12 +397,11 @@ int era_repair_in_place(struct era_salvage *s, enum era_repair_need need,
 		if (!era_device_read_raw(s->device, ERA_SUPERBLOCK_LOCATION, 1,
 					 before))
 			written.before = before;
-		r = commit_in_place(s, need, told, &written, report);
+		r = commit_in_place(s, need, told, &written.sb, report);
 	}
 	/* all of it is written: the check can have its memory */
 	era_salvage_close(s);
 	if (!r && need != ERA_REPAIR_NOTHING)
 		r = verify(&written, report);
-	block_set_release(&written.reserved);
 	return r;
 }

@@ -241,38 +241,6 @@ def test_the_open_writeset_is_found_without_the_superblock(run, image,
     assert path.read_bytes() == repaired
 
 
-# --- what only looks later ------------------------------------------------------
-
-
-@pytest.mark.parametrize("eras", [2, 4])
-def test_what_looks_like_the_commit_after_a_repair_is_erased(run, image,
-                                                             tmp_path, eras):
-    """A repair begins at the front again, as an activation does, where the
-    first commits lie. One of them marks what the last one does not, as no
-    kernel leaves it, and would count as lost with the next superblock."""
-    device = history.live(7, nr_data=300, nr_metadata=256, nr_eras=eras,
-                          undigested=0)
-    device.write_to(10, 200)
-    words = device.open[1]
-    words[:] = [0] * len(words)
-    device.commit()
-    device.shut_down()
-    mutation = Mutation(bytes(device.data))
-    mutation.superblock(sm_nr_allocated=3)
-    path = image("built", mutation.bytes())
-    undo = tmp_path / "undo"
-    before = run("era_dump", path).out
-    result = run("era_repair", "--in-place", path, "--undo", undo)
-    assert result.status == 0, result.err
-    assert run("era_dump", path).out == before
-    check = run("era_check", path)
-    assert (check.status, check.err) == (0, "")
-    again = run("era_repair", "--in-place", path)
-    assert "nothing was changed" in again.out.decode()
-    assert run("era_repair", "--undo-apply", undo, path).status == 0
-    assert path.read_bytes() == mutation.bytes()
-
-
 # --- a superblock that is lost, and a copy that is cut off ----------------------
 
 
