@@ -228,10 +228,29 @@ static uint64_t end_pass(struct check *check)
 	return nr_faults;
 }
 
+/* Where nothing is damaged, the walk has met all that is in use. */
+static int find_newer(struct check *check, bool all_in_use)
+{
+	const struct ref_counts *refs = &check->refs;
+	struct era_newer newer;
+	struct block_set in_use;
+	int r = block_set_init(&in_use, refs->nr_blocks);
+
+	for (uint64_t block = 0; block < refs->nr_blocks && !r; block++)
+		if (refs->counts[block])
+			block_set_add(&in_use, block);
+	if (!r)
+		r = era_newer_find(&newer, &check->live, &check->scan,
+				   &check->live_blocks,
+				   all_in_use ? &in_use : NULL,
+				   check->walk.report);
+	block_set_release(&in_use);
+	return r;
+}
+
 static int check_trees(struct check *check, const struct era_superblock *sb)
 {
 	struct era_where where = { NULL, "superblock", sb->location };
-	struct era_newer newer;
 	uint64_t faults;
 	int r;
 
@@ -250,8 +269,7 @@ static int check_trees(struct check *check, const struct era_superblock *sb)
 			   "reference counts were not compared: what is "
 			   "damaged leads to an unknown number of blocks");
 	if (!r && !(check->flags & ERA_CHECK_REACHABLE_ONLY))
-		r = era_newer_find(&newer, &check->live, &check->scan,
-				   &check->live_blocks, check->walk.report);
+		r = find_newer(check, !faults);
 	return r;
 }
 

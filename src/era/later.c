@@ -25,9 +25,10 @@ struct search {
 	const struct era_scan *scan;
 	const struct block_set *reachable;
 	struct block_set judged; /* bitsets that say no more */
-	/* a commit is looked at that still counts md's open writeset: what
-	 * else it counts is of a later era, and any bit says more */
+	/* a commit is looked at of a later era than md's, as far as can be
+	 * told from what it counts: any bit can say more */
 	bool rolled;
+	bool compared;		/* bits that md does not lead to */
 	unsigned int nr_proofs; /* tried so far */
 };
 
@@ -78,24 +79,27 @@ static int compare_block(const struct search *s, const struct array_map *words,
  * Whether a bitset has a bit that the open writeset lacks. From one commit to
  * the next most of its blocks stay what they are, and need no look.
  */
-static int compare_bits(const struct search *s, const struct array_map *words,
+static int compare_bits(struct search *s, const struct array_map *words,
 			bool *more)
 {
 	struct array_window window, base;
 	int r = array_window_init(&window, 1), r2 = array_window_init(&base, 1);
 
 	r = r ? r : r2;
-	for (size_t i = 0; i < words->nr_slots && !r && !*more; i++)
-		if (!block_set_has(s->reachable, words->slots[i].block))
-			r = compare_block(s, words, words->slots[i].index,
-					  &window, &base, more);
+	for (size_t i = 0; i < words->nr_slots && !r && !*more; i++) {
+		if (block_set_has(s->reachable, words->slots[i].block))
+			continue;
+		s->compared = true;
+		r = compare_block(s, words, words->slots[i].index, &window,
+				  &base, more);
+	}
 	array_window_release(&window);
 	array_window_release(&base);
 	return r;
 }
 
 /* The same for what may be the root of a bitset. */
-static int judge(const struct search *s, uint64_t root, bool *more)
+static int judge(struct search *s, uint64_t root, bool *more)
 {
 	uint32_t nr_blocks = s->md->sb.geometry.nr_blocks;
 	struct era_where where = { NULL, "bitset", root };
@@ -128,9 +132,12 @@ static int marks_more(struct search *s, const struct era_witness *witness,
 
 		if (!witness->counts[block] ||
 		    (role != ROLE_POINTERS && role != ROLE_INTERNAL) ||
-		    block_set_has(s->reachable, block) ||
-		    (!s->rolled && block_set_has(&s->judged, block)))
+		    block_set_has(s->reachable, block))
 			continue;
+		if (!s->rolled && block_set_has(&s->judged, block)) {
+			s->compared = true;
+			continue;
+		}
 		r = judge(s, block, more);
 		if (r || *more)
 			break;
@@ -313,8 +320,10 @@ static int try_later(struct search *s, uint64_t index)
 
 	if (r)
 		return r == -ENOMEM ? r : 0;
+	/* digested since, or archived and not digested yet */
 	s->rolled =
-		sb->writeset_root && is_counted(&witness, sb->writeset_root);
+		!is_counted(&witness, sb->era_array_root) ||
+		(sb->writeset_root && is_counted(&witness, sb->writeset_root));
 	r = prove_more(s, &witness, index, &state, &more, &proven);
 	s->rolled = false;
 	era_witness_release(&witness);
@@ -326,9 +335,13 @@ static int try_later(struct search *s, uint64_t index)
 	    open_writeset(s->md))
 		state.sb.geometry.current_era = sb->geometry.current_era;
 	r = compare(s, &state.sb, &beyond, &own);
-	if (!r && beyond.lowest && !own.lowest)
-		take(s, &state, &beyond);
-	return r;
+	if (r || !beyond.lowest || own.lowest)
+		return r;
+	/* it is later: then its era is, too, or the same */
+	if (state.sb.geometry.current_era < sb->geometry.current_era)
+		state.sb.geometry.current_era = sb->geometry.current_era;
+	take(s, &state, &beyond);
+	return 0;
 }
 
 /*
@@ -353,11 +366,11 @@ static int find_own(struct search *s, const struct era_witness *own,
 	if (state.sb.geometry.current_era < s->md->sb.geometry.current_era)
 		state.sb.geometry.current_era = s->md->sb.geometry.current_era;
 	r = compare(s, &state.sb, &beyond, &theirs);
-	if (!r && beyond.lowest && !theirs.lowest) {
-		take(s, &state, &beyond);
-		s->later->dropped = true;
-	}
-	return r;
+	if (r || !beyond.lowest || theirs.lowest)
+		return r;
+	take(s, &state, &beyond);
+	s->later->dropped = true;
+	return 0;
 }
 
 /*
@@ -367,16 +380,25 @@ static int find_own(struct search *s, const struct era_witness *own,
 static int find_behind(struct search *s, const struct era_witness *own,
 		       uint64_t from)
 {
-	uint64_t index;
+	struct era_witness closed;
+	uint64_t index, last;
 	size_t nr;
-	int r = follow(s, own, from, &nr, &index);
+	int r = follow(s, own, from, &nr, &last);
 
+	index = last;
 	for (size_t i = nr;
 	     i && !r && s->later->nr < 2 && s->nr_proofs < MAX_PROOFS; i--) {
 		r = try_later(s, index);
 		index = nearest_index(s->scan, index, false);
 	}
-	return r;
+	if (r || s->later->nr || !from || !nr)
+		return r;
+	/* the metadata may have been opened anew after them */
+	r = era_witness_load(&closed, s->scan, last);
+	if (!r)
+		r = find_behind(s, &closed, 0);
+	era_witness_release(&closed);
+	return r == -EUCLEAN ? 0 : r;
 }
 
 /* --- what came before it ---------------------------------------------------*/
@@ -397,9 +419,12 @@ static int try_earlier(struct search *s, const struct era_witness *witness,
 	struct era_beyond beyond = { .lowest = 0 }, own;
 	struct era_proven state;
 	bool more, proven;
-	int r = prove_more(s, witness, index, &state, &more, &proven);
+	int r;
 
-	*settled = !more || proven;
+	s->compared = false;
+	r = prove_more(s, witness, index, &state, &more, &proven);
+	/* with the block that was lost it says no more than md does */
+	*settled = more ? proven : s->compared;
 	/* blocks that a repair took from it date it too late */
 	if (proven &&
 	    state.sb.geometry.current_era > s->md->sb.geometry.current_era)
@@ -449,9 +474,137 @@ static int find_before(struct search *s, struct era_witness *own)
 	return r == -EUCLEAN ? 0 : r;
 }
 
+/* --- the superblock's own commit -------------------------------------------*/
+
+static uint64_t nr_counted(const struct era_witness *witness)
+{
+	uint64_t nr = 0;
+
+	for (uint64_t block = 0; block < witness->nr_blocks; block++)
+		nr += witness->counts[block] != 0;
+	return nr;
+}
+
+/* Whether a sound block of another kind stands there, as rot makes none. */
+static bool is_other(const struct search *s, uint64_t block,
+		     enum block_kind kind, uint8_t *data)
+{
+	enum block_kind found;
+
+	if (era_device_read(s->scan->device, block, 1, data))
+		return false;
+	found = block_identify(data, block);
+	return found != BLOCK_UNKNOWN && found != kind;
+}
+
+/* The same for an index block, and for the bitmaps that it leads to. */
+static bool is_other_map(const struct search *s)
+{
+	const struct space_map_root *root = &s->md->sb.space_map;
+	uint8_t index[ERA_BLOCK_SIZE], bitmap[ERA_BLOCK_SIZE];
+	bool other = is_other(s, root->bitmap_root, BLOCK_INDEX, index);
+
+	if (era_scan_role(s->scan, root->bitmap_root) != ROLE_INDEX)
+		return other;
+	for (uint32_t i = 0; i < INDEX_MAX_ENTRIES; i++) {
+		uint64_t block =
+			get_le64(index + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE);
+
+		if (!block)
+			break;
+		other |= is_other(s, block, BLOCK_BITMAP, bitmap);
+	}
+	return other;
+}
+
+/*
+ * Whether what stands in the place of md's space map is not md's: it has been
+ * used again since, or was written and the write was lost. own: its counts, if
+ * it has any.
+ */
+static bool is_anothers(const struct search *s, const struct era_witness *own)
+{
+	if (!own->counts)
+		return is_other_map(s);
+	for (uint64_t block = 1; block < own->nr_blocks; block++)
+		if (block_set_has(s->reachable, block) && !own->counts[block])
+			return true;
+	return nr_counted(own) != s->md->sb.space_map.nr_allocated;
+}
+
+static int by_sum(const void *a, const void *b)
+{
+	const struct era_proven *x = a, *y = b;
+
+	return x->sum > y->sum ? -1 : x->sum < y->sum;
+}
+
+/*
+ * Whether any state says all that md does, and more. If none does, a write of
+ * the space map was lost, and no more.
+ */
+static int find_any(const struct search *s, bool *more)
+{
+	struct era_beyond beyond, own;
+	struct era_proven *states;
+	uint64_t nr_witnesses;
+	size_t nr;
+	int r = era_find_proven(s->scan, &s->md->sb.geometry, &states, &nr,
+				&nr_witnesses);
+
+	if (!r && nr)
+		qsort(states, nr, sizeof(*states), by_sum);
+	*more = false;
+	for (size_t i = 0; i < nr && i < MAX_PROOFS && !r && !*more; i++) {
+		uint32_t *era = &states[i].sb.geometry.current_era;
+
+		/* an era without a write has left no trace to count on from */
+		if (*era < s->md->sb.geometry.current_era)
+			*era = s->md->sb.geometry.current_era;
+		r = compare(s, &states[i].sb, &beyond, &own);
+		*more = beyond.lowest && !own.lowest;
+	}
+	free(states);
+	return r;
+}
+
+/* The commits around md's, whose counts are given and used up. */
+static int find_around(struct search *s, struct era_witness *own)
+{
+	int r = find_behind(s, own, s->md->sb.space_map.bitmap_root);
+
+	if (!r && !s->later->nr)
+		r = find_behind(s, own, 0);
+	if (!r && !s->later->nr)
+		r = find_before(s, own);
+	era_witness_release(own);
+	return r;
+}
+
+/* The same, should the space map not count what is in use, or nothing. */
+static int find_around_in_use(struct search *s, const struct era_witness *said,
+			      const struct block_set *in_use)
+{
+	struct era_witness own = { .nr_blocks = said->nr_blocks };
+	bool differs = false;
+
+	own.counts = calloc(1, (size_t)own.nr_blocks + 1);
+	if (!own.counts)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < own.nr_blocks; i++) {
+		own.counts[i] = block_set_has(in_use, i);
+		differs |= !said->counts || !own.counts[i] != !said->counts[i];
+	}
+	if (differs)
+		return find_around(s, &own);
+	era_witness_release(&own);
+	return 0;
+}
+
 int era_later_find(struct era_later *later, const struct era_metadata *md,
 		   const struct era_orphans *orphans,
-		   const struct block_set *reachable)
+		   const struct block_set *reachable,
+		   const struct block_set *in_use)
 {
 	struct search s = { .later = later,
 			    .md = md,
@@ -463,17 +616,17 @@ int era_later_find(struct era_later *later, const struct era_metadata *md,
 
 	*later = (struct era_later){ .nr = 0 };
 	r = era_witness_load(&own, s.scan, index);
-	if (r)
-		return r == -ENOMEM ? r : 0;
+	if (r == -ENOMEM)
+		return r;
 	r = block_set_init(&s.judged, s.scan->nr_blocks);
-	if (!r)
+	if (!r && is_anothers(&s, &own))
+		r = find_any(&s, &later->reused);
+	if (!r && !later->reused && own.counts)
 		r = find_own(&s, &own, index);
-	if (!r && !later->nr)
-		r = find_behind(&s, &own, index);
-	if (!r && !later->nr)
-		r = find_behind(&s, &own, 0);
-	if (!r && !later->nr)
-		r = find_before(&s, &own);
+	if (!r && !later->reused && !later->nr && in_use)
+		r = find_around_in_use(&s, &own, in_use);
+	if (!r && !later->reused && !later->nr && own.counts)
+		r = find_around(&s, &own);
 	era_witness_release(&own);
 	block_set_release(&s.judged);
 	return r;

@@ -15,7 +15,10 @@ struct era_later {
 	struct era_proven last; /* the last of them that says more */
 	bool dropped; /* it is md's own, with an open writeset that md lacks */
 	bool write_lost; /* it is an earlier one: md has lost a write since */
-	uint32_t lowest; /* era in which it says more */
+	/* blocks of md's space map were used again by later commits, one of
+	 * which says more; they were not followed */
+	bool reused;
+	uint32_t lowest;	 /* era in which it says more */
 	uint64_t nr_data_blocks; /* that it dates later */
 };
 
@@ -23,12 +26,15 @@ struct era_later {
  * Looks for the commits that came after md's, where the one right after it is
  * still there: those that say all that md does, and more. Where there is none,
  * for one that came before md's and says more. What is of a later era than
- * md's is found by its name, too (era/newer.h). reachable: what md leads to.
+ * md's is found by its name, too (era/newer.h). reachable: what md leads to;
+ * in_use: that, and what its snapshot and its space map take, or NULL where
+ * only the space map tells.
  * Returns 0, -ENOMEM or the errno of a read.
  */
 int era_later_find(struct era_later *later, const struct era_metadata *md,
 		   const struct era_orphans *orphans,
-		   const struct block_set *reachable);
+		   const struct block_set *reachable,
+		   const struct block_set *in_use);
 
 /*
  * Whether a state's index block was written after that of sb, as far as their

@@ -80,11 +80,18 @@ static uint64_t count_unreadable(const struct era_scan *scan,
 static int find_later(struct era_newer *newer, const struct era_metadata *md,
 		      const struct era_orphans *orphans,
 		      const struct block_set *reachable,
-		      struct era_report *report)
+		      const struct block_set *in_use, struct era_report *report)
 {
 	struct era_later later;
-	int r = era_later_find(&later, md, orphans, reachable);
+	int r = era_later_find(&later, md, orphans, reachable, in_use);
 
+	if (!r && later.reused) {
+		newer->found = true;
+		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+			   "the superblock is not that of the last commit: "
+			   "blocks of its space map were used again; run "
+			   "era_repair");
+	}
 	if (r || !later.nr)
 		return r;
 	if (later.nr == 1 && !later.write_lost && !later.dropped) {
@@ -116,7 +123,7 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
-		   struct era_report *report)
+		   const struct block_set *in_use, struct era_report *report)
 {
 	struct era_orphans orphans = { .nr_writesets = 0 };
 	int r = era_scan_finish(scan);
@@ -135,7 +142,7 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 			   newer->greatest_era, newer->nr_data_blocks,
 			   newer->fork_era);
 	else if (!r)
-		r = find_later(newer, md, &orphans, reachable, report);
+		r = find_later(newer, md, &orphans, reachable, in_use, report);
 	era_orphans_release(&orphans);
 	/* what could be read once and then not was never compared */
 	if (!r)

@@ -30,10 +30,11 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 
 /*
  * The whole of it for metadata that was just loaded: finishes the scan and
- * compares what is not in reachable. A newer history is reported as fatal.
+ * compares what is not in reachable. in_use: as era_later_find. A newer history
+ * is reported as fatal.
  */
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
-		   struct era_report *report);
+		   const struct block_set *in_use, struct era_report *report);
 
 #endif

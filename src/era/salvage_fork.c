@@ -79,20 +79,74 @@ static int load_other(struct era_salvage *s, const struct era_superblock *sb,
 	return r;
 }
 
+/* Whether a state says more than the reachable one and the other's do. */
+static int says_more(const struct era_salvage *s,
+		     const struct era_superblock *sb, bool *more)
+{
+	struct era_beyond beyond = { .lowest = 0 };
+	struct era_layers layers = { NULL, 0 };
+	struct era_metadata md;
+	struct walk walk;
+	int r = walk_init(&walk, s->device, NULL, NULL);
+
+	if (!r)
+		r = era_metadata_load(&md, &walk, sb, false);
+	if (!r)
+		r = era_layers_add_metadata(&layers, &s->md, ERA_REACHABLE,
+					    ERA_REACHABLE);
+	if (!r)
+		r = era_layers_add_metadata(&layers, &s->second, ERA_REACHABLE,
+					    ERA_REACHABLE);
+	if (!r)
+		r = era_layers_add_metadata(&layers, &md, ERA_ORPHAN,
+					    ERA_ORPHAN);
+	if (!r)
+		r = era_beyond(&beyond, s->device, s->md.sb.geometry.nr_blocks,
+			       &layers);
+	era_layers_release(&layers);
+	era_metadata_release(&md);
+	walk_release(&walk);
+	*more = beyond.lowest;
+	return r;
+}
+
+/*
+ * After a fork either table's states say what its last one does, or less. One
+ * that says more came later: the superblock is an old one of a single history.
+ */
+static int find_more(const struct era_salvage *s,
+		     const struct era_proven *states, size_t nr, uint64_t sum,
+		     bool *more)
+{
+	int r = 0;
+
+	*more = false;
+	for (size_t i = 0; i < nr && !r && !*more; i++)
+		if (states[i].sb.writeset_root && states[i].sum > sum)
+			r = says_more(s, &states[i].sb, more);
+	return r;
+}
+
 int era_salvage_find_other(struct era_salvage *s)
 {
 	struct era_proven *states;
 	uint64_t nr_witnesses;
-	bool whole = false;
+	bool whole = false, more = false;
 	size_t nr;
 	int r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
 				&nr_witnesses);
 
-	for (size_t i = 0; i < nr && !r && !whole; i++)
-		if (!states[i].sb.writeset_root)
-			r = load_other(s, &states[i].sb, &whole);
-	if (whole)
+	for (size_t i = 0; i < nr && !r && !whole; i++) {
+		if (states[i].sb.writeset_root)
+			continue;
+		r = load_other(s, &states[i].sb, &whole);
+		if (!r && whole)
+			r = find_more(s, states, nr, states[i].sum, &more);
+	}
+	if (whole && !more)
 		s->second_is = ERA_SECOND_OTHER;
+	else if (whole)
+		era_metadata_release(&s->second);
 	free(states);
 	return r;
 }

@@ -40,10 +40,10 @@ static int take(struct era_salvage *s, const struct era_superblock *sb)
 	return r;
 }
 
-/* The greatest of all states, where the superblock is eras behind. */
-static int take_greatest(struct era_salvage *s)
+/* The greatest of all states, where the superblock is behind. */
+static int take_greatest(struct era_salvage *s, bool ahead)
 {
-	const struct era_proven *best = NULL;
+	struct era_proven *best = NULL;
 	struct era_proven *states;
 	uint64_t nr_witnesses;
 	size_t nr;
@@ -53,8 +53,13 @@ static int take_greatest(struct era_salvage *s)
 	for (size_t i = 0; i < nr && !r; i++)
 		if (!best || states[i].sum > best->sum)
 			best = &states[i];
+	/* idle eras have left no trace to count on from */
+	if (best &&
+	    best->sb.geometry.current_era < s->md.sb.geometry.current_era)
+		best->sb.geometry.current_era = s->md.sb.geometry.current_era;
 	if (!r && best &&
-	    era_later_is_ahead(&s->md.sb, &best->sb, s->scan.nr_blocks))
+	    (!ahead ||
+	     era_later_is_ahead(&s->md.sb, &best->sb, s->scan.nr_blocks)))
 		r = take(s, &best->sb);
 	free(states);
 	return r;
@@ -66,8 +71,14 @@ int era_salvage_find_later(struct era_salvage *s)
 	int r;
 
 	if (s->newer.found)
-		return take_greatest(s);
-	r = era_later_find(&later, &s->md, &s->orphans, &s->reachable);
+		return take_greatest(s, true);
+	r = era_later_find(&later, &s->md, &s->orphans, &s->reachable,
+			   s->trees_sound ? &s->reachable : NULL);
+	if (!r && later.reused) {
+		s->newer.found = true;
+		s->newer.fork_era = s->md.sb.geometry.current_era;
+		return take_greatest(s, false);
+	}
 	if (r || !later.nr)
 		return r;
 	s->newer.found = true;

@@ -44,7 +44,7 @@ int era_metadata_open_whole(struct era_metadata *md, struct era_device *device,
 	if (!r) {
 		/* the listing reads the arrays and stops where one is not */
 		era_metadata_tell_scan(md, &scan);
-		r = era_newer_find(&newer, md, &scan, &reachable, report);
+		r = era_newer_find(&newer, md, &scan, &reachable, NULL, report);
 	}
 	era_scan_release(&scan);
 	block_set_release(&reachable);

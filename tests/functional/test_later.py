@@ -241,6 +241,123 @@ def test_the_open_writeset_is_found_without_the_superblock(run, image,
     assert path.read_bytes() == repaired
 
 
+# --- a superblock whose space map has been used again ---------------------------
+
+
+def assert_nothing_lost(run, path, target, last):
+    """By a list, which may be refused, nor by a repair."""
+    for era in range(1, max(last) + 1):
+        result = run("era_invalidate", "--format=text", "--written-since",
+                     str(era), path)
+        ranges = [map(int, line.split()) for line in result.out.splitlines()]
+        listed = {block for begin, nr in ranges
+                  for block in range(begin, begin + nr)}
+        assert result.status == 1 or listed >= {
+            block for block, its in enumerate(last) if its >= era}
+    target.write_bytes(bytes(path.stat().st_size))
+    assert run("era_repair", "-i", path, "-o", target).status == 0
+    assert_lists_all(target.read_bytes(), last)
+    assert run("era_repair", "--in-place", path).status == 0
+    assert_lists_all(path.read_bytes(), last)
+
+
+def assert_lists_all(content, last):
+    metadata = Metadata(bytes(content))
+    assert metadata.problems() == []
+    for era in range(1, max(last) + 1):
+        assert metadata.since(era) >= {
+            block for block, its in enumerate(last) if its >= era}
+
+
+@pytest.mark.parametrize("before, since", [(1, 1), (1, 2), (1, 20), (0, 3),
+                                           (3, 5), (7, 8)])
+def test_the_next_activation_writes_over_its_space_map(run, image, tmp_path,
+                                                       before, since):
+    device = history.Device(300, 128)
+    for block in range(before):
+        device.write_to(block, block + 1)
+    device.shut_down()
+    superblock = bytes(device.data[:SIZE])
+    device.open_again()
+    for block in range(100, 100 + since):
+        device.write_to(block, block + 1)
+    path = image("built", superblock + bytes(device.data[SIZE:]))
+    listed = run("era_invalidate", "--written-since", "1", path)
+    assert listed.status == 1 or since == 1
+    assert_repaired(run, path, tmp_path / "target", device.last)
+    assert_nothing_lost(run, path, tmp_path / "target", device.last)
+
+
+def old_superblock(seed):
+    """A life of many activations, and the superblock of some commits ago. In
+    each era something is written: an idle one leaves no trace."""
+    rng = random.Random(seed)
+    device = history.Device(300, rng.choice((48, 64, 100, 200)))
+    past = [bytes(device.data[:SIZE])]
+    written = False
+    for _ in range(rng.randrange(6, 40)):
+        step = rng.choice(("write", "write", "write", "digest", "roll",
+                           "open"))
+        if step == "write":
+            begin = rng.randrange(40)
+            device.write_to(begin, begin + rng.choice((1, 1, 5, 50)))
+            written = True
+        elif step == "digest" and device.archived:
+            device.digest()
+        elif step == "roll" and written and len(device.archived) < 4:
+            device.roll()
+            written = False
+        elif step == "open" and written and len(device.archived) < 4:
+            device.open_again()
+            written = False
+        else:
+            continue
+        past.append(bytes(device.data[:SIZE]))
+    if not written:
+        device.write_to(7, 9)
+    back = min(len(past) - 1, rng.choice((1, 1, 2, 3, 4, 6, 9, 14)))
+    return past[-1 - back] + bytes(device.data[SIZE:]), device.last
+
+
+@pytest.mark.parametrize("seed", [87, 174, 181, 206, 359, 558, 593, 607, 651,
+                                  864, 865, 973, 1085, 1146, 1185, 1280, 1289,
+                                  1296])
+def test_an_old_superblock_loses_nothing(run, image, tmp_path, seed):
+    """Lives that were found among others because writes were lost."""
+    content, last = old_superblock(seed)
+    assert_nothing_lost(run, image("built", content), tmp_path / "target",
+                        last)
+
+
+# --- a bitset whose write was lost ----------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 6, 12, 22, 28])
+def test_a_write_that_was_lost_before_the_shutdown(run, image, tmp_path, seed):
+    """The last commit leads to the block, too: only the one before the write
+    knows more. What stood there was a bitset before."""
+    device = history.live(seed, nr_data=300, nr_metadata=48, nr_eras=3,
+                          undigested=0)
+    for begin in range(6):
+        device.write_to(10 + begin, 20 + begin)
+    before = bytes(device.data)
+    device.write_to(100, 101)
+    lost = [block for block in range(1, 48)
+            if before[block * SIZE:][:SIZE] != device.data[block * SIZE:][:SIZE]
+            and all(is_sealed(data[block * SIZE:][:SIZE], ARRAY)
+                    for data in (before, device.data))]
+    assert len(lost) == 1
+    device.shut_down()
+    content = bytearray(device.data)
+    at = lost[0] * SIZE
+    content[at:at + SIZE] = before[at:at + SIZE]
+    path = image("built", bytes(content))
+    check = run("era_check", path)
+    assert check.status == 1
+    assert "a write to the trees was lost" in check.err
+    assert_nothing_lost(run, path, tmp_path / "target", device.last)
+
+
 # --- a superblock that is lost, and a copy that is cut off ----------------------
 
 

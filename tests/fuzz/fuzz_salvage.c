@@ -3,7 +3,8 @@
  * Whole devices through repair: to another device, in place, and in place cut
  * short and begun again. Whatever went in,
  *
- * - what comes out is sound and clean, and a repair of it finds nothing to do;
+ * - what comes out is sound and clean, and a repair of it finds nothing to do,
+ *   but for a commit that seems to have been under way;
  * - both ways give the same dates;
  * - what is reachable and intact dates no data block later than the result;
  * - what is refused leaves no valid superblock on another device, and in place
@@ -120,7 +121,12 @@ static void judge(struct dates *dates, struct era_device *device,
 	must(dates_read(dates, device, false));
 	judge_dates(dates, bounds);
 	must(!era_salvage_open(&again, device, options, NULL));
-	must(!era_repair_need(&again, &need) && need == ERA_REPAIR_NOTHING);
+	/*
+	 * To the commit just made, one that lies can look like the next one,
+	 * still under way. The check has but noted it, as lists count it in.
+	 */
+	must(!era_repair_need(&again, &need));
+	must(need == ERA_REPAIR_NOTHING || again.second_is == ERA_SECOND_LATER);
 	era_salvage_close(&again);
 }
 
