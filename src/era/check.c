@@ -228,7 +228,7 @@ static uint64_t end_pass(struct check *check)
 	return nr_faults;
 }
 
-/* Where nothing is damaged, the walk has met all that is in use. */
+/* all_in_use: nothing is damaged, so that the walk has met it all. */
 static int find_newer(struct check *check, bool all_in_use)
 {
 	const struct ref_counts *refs = &check->refs;
@@ -269,7 +269,7 @@ static int check_trees(struct check *check, const struct era_superblock *sb)
 			   "reference counts were not compared: what is "
 			   "damaged leads to an unknown number of blocks");
 	if (!r && !(check->flags & ERA_CHECK_REACHABLE_ONLY))
-		r = find_newer(check, !faults);
+		r = find_newer(check, !faults && !check->walk.nr_faults);
 	return r;
 }
 

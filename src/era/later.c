@@ -18,6 +18,8 @@
 #define MAX_EARLIER 64
 /* Each reads all that a commit counts; the last ones are still whole. */
 #define MAX_PROOFS 16
+/* Of a row of commits the first can have been overwritten, but not so many. */
+#define MAX_UNLINKED 32
 
 struct search {
 	struct era_later *later;
@@ -502,10 +504,11 @@ static bool is_other_map(const struct search *s)
 {
 	const struct space_map_root *root = &s->md->sb.space_map;
 	uint8_t index[ERA_BLOCK_SIZE], bitmap[ERA_BLOCK_SIZE];
-	bool other = is_other(s, root->bitmap_root, BLOCK_INDEX, index);
+	bool other = false;
 
-	if (era_scan_role(s->scan, root->bitmap_root) != ROLE_INDEX)
-		return other;
+	if (era_scan_role(s->scan, root->bitmap_root) != ROLE_INDEX ||
+	    era_scan_read(s->scan, root->bitmap_root, index))
+		return is_other(s, root->bitmap_root, BLOCK_INDEX, index);
 	for (uint32_t i = 0; i < INDEX_MAX_ENTRIES; i++) {
 		uint64_t block =
 			get_le64(index + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE);
@@ -532,47 +535,36 @@ static bool is_anothers(const struct search *s, const struct era_witness *own)
 	return nr_counted(own) != s->md->sb.space_map.nr_allocated;
 }
 
-static int by_sum(const void *a, const void *b)
-{
-	const struct era_proven *x = a, *y = b;
-
-	return x->sum > y->sum ? -1 : x->sum < y->sum;
-}
-
 /*
- * Whether any state says all that md does, and more. If none does, a write of
- * the space map was lost, and no more.
+ * Whether one of the commits behind block 0, where the metadata may have been
+ * opened anew, or behind md's says all that md does, and more: they need not be
+ * the next one. If none does, a write of the space map was lost, and no more.
  */
-static int find_any(const struct search *s, bool *more)
+static int find_any(struct search *s)
 {
-	struct era_beyond beyond, own;
-	struct era_proven *states;
-	uint64_t nr_witnesses;
-	size_t nr;
-	int r = era_find_proven(s->scan, &s->md->sb.geometry, &states, &nr,
-				&nr_witnesses);
+	const uint64_t starts[] = { 0, s->md->sb.space_map.bitmap_root };
+	int r = 0;
 
-	if (!r && nr)
-		qsort(states, nr, sizeof(*states), by_sum);
-	*more = false;
-	for (size_t i = 0; i < nr && i < MAX_PROOFS && !r && !*more; i++) {
-		uint32_t *era = &states[i].sb.geometry.current_era;
+	for (size_t i = 0; i < 2 && !r && !s->later->nr; i++) {
+		uint64_t index = starts[i];
 
-		/* an era without a write has left no trace to count on from */
-		if (*era < s->md->sb.geometry.current_era)
-			*era = s->md->sb.geometry.current_era;
-		r = compare(s, &states[i].sb, &beyond, &own);
-		*more = beyond.lowest && !own.lowest;
+		s->nr_proofs = 0;
+		for (int k = 0; k < MAX_UNLINKED && !r && !s->later->nr; k++) {
+			index = nearest_index(s->scan, index, true);
+			r = try_later(s, index);
+		}
 	}
-	free(states);
+	s->later->reused = s->later->nr;
 	return r;
 }
 
 /* The commits around md's, whose counts are given and used up. */
 static int find_around(struct search *s, struct era_witness *own)
 {
-	int r = find_behind(s, own, s->md->sb.space_map.bitmap_root);
+	int r;
 
+	s->nr_proofs = 0;
+	r = find_behind(s, own, s->md->sb.space_map.bitmap_root);
 	if (!r && !s->later->nr)
 		r = find_behind(s, own, 0);
 	if (!r && !s->later->nr)
@@ -581,23 +573,25 @@ static int find_around(struct search *s, struct era_witness *own)
 	return r;
 }
 
-/* The same, should the space map not count what is in use, or nothing. */
-static int find_around_in_use(struct search *s, const struct era_witness *said,
-			      const struct block_set *in_use)
+/* What is in use as counts, where the space map says otherwise; or none. */
+static int correct_counts(struct era_witness *known,
+			  const struct era_witness *own,
+			  const struct block_set *in_use)
 {
-	struct era_witness own = { .nr_blocks = said->nr_blocks };
 	bool differs = false;
 
-	own.counts = calloc(1, (size_t)own.nr_blocks + 1);
-	if (!own.counts)
+	*known = (struct era_witness){ .nr_blocks = own->nr_blocks };
+	if (!own->counts || !in_use)
+		return 0;
+	known->counts = calloc(1, (size_t)known->nr_blocks + 1);
+	if (!known->counts)
 		return -ENOMEM;
-	for (uint64_t i = 0; i < own.nr_blocks; i++) {
-		own.counts[i] = block_set_has(in_use, i);
-		differs |= !said->counts || !own.counts[i] != !said->counts[i];
+	for (uint64_t i = 0; i < known->nr_blocks; i++) {
+		known->counts[i] = block_set_has(in_use, i);
+		differs |= !known->counts[i] != !own->counts[i];
 	}
-	if (differs)
-		return find_around(s, &own);
-	era_witness_release(&own);
+	if (!differs)
+		era_witness_release(known);
 	return 0;
 }
 
@@ -611,7 +605,7 @@ int era_later_find(struct era_later *later, const struct era_metadata *md,
 			    .scan = orphans->scan,
 			    .reachable = reachable };
 	uint64_t index = md->sb.space_map.bitmap_root;
-	struct era_witness own;
+	struct era_witness own, known = { .counts = NULL };
 	int r;
 
 	*later = (struct era_later){ .nr = 0 };
@@ -619,14 +613,17 @@ int era_later_find(struct era_later *later, const struct era_metadata *md,
 	if (r == -ENOMEM)
 		return r;
 	r = block_set_init(&s.judged, s.scan->nr_blocks);
+	if (!r)
+		r = correct_counts(&known, &own, in_use);
 	if (!r && is_anothers(&s, &own))
-		r = find_any(&s, &later->reused);
-	if (!r && !later->reused && own.counts)
+		r = find_any(&s);
+	if (!r && !later->nr && own.counts)
 		r = find_own(&s, &own, index);
-	if (!r && !later->reused && !later->nr && in_use)
-		r = find_around_in_use(&s, &own, in_use);
-	if (!r && !later->reused && !later->nr && own.counts)
+	if (!r && !later->nr && own.counts)
 		r = find_around(&s, &own);
+	if (!r && !later->nr && known.counts)
+		r = find_around(&s, &known);
+	era_witness_release(&known);
 	era_witness_release(&own);
 	block_set_release(&s.judged);
 	return r;

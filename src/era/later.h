@@ -15,8 +15,8 @@ struct era_later {
 	struct era_proven last; /* the last of them that says more */
 	bool dropped; /* it is md's own, with an open writeset that md lacks */
 	bool write_lost; /* it is an earlier one: md has lost a write since */
-	/* blocks of md's space map were used again by later commits, one of
-	 * which says more; they were not followed */
+	/* it is later, but there may be a later one yet: in the place of md's
+	 * space map stands something else, so that they were not followed */
 	bool reused;
 	uint32_t lowest;	 /* era in which it says more */
 	uint64_t nr_data_blocks; /* that it dates later */

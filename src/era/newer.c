@@ -85,16 +85,10 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 	struct era_later later;
 	int r = era_later_find(&later, md, orphans, reachable, in_use);
 
-	if (!r && later.reused) {
-		newer->found = true;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "the superblock is not that of the last commit: "
-			   "blocks of its space map were used again; run "
-			   "era_repair");
-	}
 	if (r || !later.nr)
 		return r;
-	if (later.nr == 1 && !later.write_lost && !later.dropped) {
+	if (later.nr == 1 && !later.write_lost && !later.dropped &&
+	    !later.reused) {
 		newer->cut_short = true;
 		newer->last = later.last.sb;
 		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,

@@ -213,6 +213,8 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 	if (!r)
 		r = era_correct(&s->corrected, &s->scan);
 	if (!r)
+		r = block_set_init(&s->live, s->scan.nr_blocks);
+	if (!r)
 		r = block_set_init(&s->reachable, s->scan.nr_blocks);
 	if (!r)
 		r = block_set_init(&s->snapshot_only, s->scan.nr_blocks);
@@ -240,6 +242,7 @@ void era_salvage_close(struct era_salvage *s)
 	era_metadata_release(&s->second);
 	era_orphans_release(&s->orphans);
 	era_rebuilt_release(&s->rebuilt);
+	block_set_release(&s->live);
 	block_set_release(&s->reachable);
 	block_set_release(&s->snapshot_only);
 	era_scan_release(&s->scan);

@@ -58,6 +58,7 @@ struct era_salvage {
 	struct era_metadata snapshot;
 	bool has_snapshot;	    /* one is held, and is sound */
 	bool lost_snapshot;	    /* one was held, and is not */
+	struct block_set live;	    /* what the live trees take */
 	struct block_set reachable; /* live, snapshot's and space map's */
 	/* those among them that the snapshot alone leads to: what they say has
 	 * to be in the live trees as well, like what an orphan says */

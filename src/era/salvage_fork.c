@@ -79,13 +79,16 @@ static int load_other(struct era_salvage *s, const struct era_superblock *sb,
 	return r;
 }
 
+/* Each is a pass over all data blocks; the last commits are the greatest. */
+#define MAX_GREATER 16
+
 /* Whether a state says more than the reachable one and the other's do. */
 static int says_more(const struct era_salvage *s,
 		     const struct era_superblock *sb, bool *more)
 {
 	struct era_beyond beyond = { .lowest = 0 };
 	struct era_layers layers = { NULL, 0 };
-	struct era_metadata md;
+	struct era_metadata md = { .nr_writesets = 0 };
 	struct walk walk;
 	int r = walk_init(&walk, s->device, NULL, NULL);
 
@@ -118,12 +121,23 @@ static int find_more(const struct era_salvage *s,
 		     const struct era_proven *states, size_t nr, uint64_t sum,
 		     bool *more)
 {
+	uint64_t below = UINT64_MAX;
 	int r = 0;
 
 	*more = false;
-	for (size_t i = 0; i < nr && !r && !*more; i++)
-		if (states[i].sb.writeset_root && states[i].sum > sum)
-			r = says_more(s, &states[i].sb, more);
+	for (int tries = 0; tries < MAX_GREATER && !r && !*more; tries++) {
+		const struct era_proven *next = NULL;
+
+		for (size_t i = 0; i < nr; i++)
+			if (states[i].sb.writeset_root && states[i].sum > sum &&
+			    states[i].sum < below &&
+			    (!next || states[i].sum > next->sum))
+				next = &states[i];
+		if (!next)
+			break;
+		r = says_more(s, &next->sb, more);
+		below = next->sum;
+	}
 	return r;
 }
 

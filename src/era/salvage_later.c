@@ -40,7 +40,10 @@ static int take(struct era_salvage *s, const struct era_superblock *sb)
 	return r;
 }
 
-/* The greatest of all states, where the superblock is behind. */
+/*
+ * The greatest of all states, where the superblock is eras behind; ahead: only
+ * if its place says that it came later.
+ */
 static int take_greatest(struct era_salvage *s, bool ahead)
 {
 	struct era_proven *best = NULL;
@@ -53,8 +56,8 @@ static int take_greatest(struct era_salvage *s, bool ahead)
 	for (size_t i = 0; i < nr && !r; i++)
 		if (!best || states[i].sum > best->sum)
 			best = &states[i];
-	/* idle eras have left no trace to count on from */
-	if (best &&
+	/* what is later is of no earlier era, though idle ones left no trace */
+	if (best && !ahead &&
 	    best->sb.geometry.current_era < s->md.sb.geometry.current_era)
 		best->sb.geometry.current_era = s->md.sb.geometry.current_era;
 	if (!r && best &&
@@ -72,19 +75,17 @@ int era_salvage_find_later(struct era_salvage *s)
 
 	if (s->newer.found)
 		return take_greatest(s, true);
-	r = era_later_find(&later, &s->md, &s->orphans, &s->reachable,
-			   s->trees_sound ? &s->reachable : NULL);
-	if (!r && later.reused) {
-		s->newer.found = true;
-		s->newer.fork_era = s->md.sb.geometry.current_era;
-		return take_greatest(s, false);
-	}
+	r = era_later_find(&later, &s->md, &s->orphans, &s->live,
+			   s->trees_sound && !s->lost_snapshot ? &s->reachable
+							       : NULL);
 	if (r || !later.nr)
 		return r;
 	s->newer.found = true;
 	s->newer.fork_era = later.lowest;
 	s->newer.greatest_era = later.last.sb.geometry.current_era;
 	s->newer.nr_data_blocks = later.nr_data_blocks;
+	if (later.reused)
+		return take_greatest(s, false);
 	return later.write_lost ? 0 : take(s, &later.last.sb);
 }
 

@@ -209,6 +209,7 @@ static int load_live(struct era_salvage *s, struct walk *walk,
 	s->greatest_digested = survey.greatest_digested;
 	s->nr_corrected = nr_corrected(s, walk);
 	s->stray_bits = survey.nr_stray;
+	block_set_merge(&s->live, &walk->seen);
 	block_set_merge(&s->reachable, &walk->seen);
 	block_set_add(&s->reachable, ERA_SUPERBLOCK_LOCATION);
 	return r;
