@@ -26,7 +26,8 @@ struct search {
 	const struct era_metadata *md;
 	const struct era_scan *scan;
 	const struct block_set *reachable;
-	struct block_set judged; /* bitsets that say no more */
+	struct block_set judged;  /* nodes that lead to no more */
+	struct block_set bitsets; /* those of them that lead to bits */
 	/* a commit is looked at of a later era than md's, as far as can be
 	 * told from what it counts: any bit can say more */
 	bool rolled;
@@ -55,7 +56,7 @@ static bool is_beyond(const uint8_t *words, const uint8_t *base, uint32_t nr)
 }
 
 /* The same for array blocks; what the open writeset has lost may be set. */
-static int compare_block(const struct search *s, const struct array_map *words,
+static int compare_block(struct search *s, const struct array_map *words,
 			 uint32_t index, struct array_window *window,
 			 struct array_window *base, bool *more)
 {
@@ -71,10 +72,12 @@ static int compare_block(const struct search *s, const struct array_map *words,
 				      NULL, &nr_lost);
 	else
 		base->values[0] = NULL;
-	if (!r && !nr_lost)
-		*more = is_beyond(window->values[0], base->values[0],
-				  array_map_nr_entries(words, index));
-	return r;
+	if (r || nr_lost)
+		return r;
+	s->compared = true;
+	*more = is_beyond(window->values[0], base->values[0],
+			  array_map_nr_entries(words, index));
+	return 0;
 }
 
 /*
@@ -91,7 +94,6 @@ static int compare_bits(struct search *s, const struct array_map *words,
 	for (size_t i = 0; i < words->nr_slots && !r && !*more; i++) {
 		if (block_set_has(s->reachable, words->slots[i].block))
 			continue;
-		s->compared = true;
 		r = compare_block(s, words, words->slots[i].index, &window,
 				  &base, more);
 	}
@@ -126,6 +128,7 @@ static int judge(struct search *s, uint64_t root, bool *more)
 static int marks_more(struct search *s, const struct era_witness *witness,
 		      bool *more)
 {
+	bool compared = false; /* any of them */
 	int r = 0;
 
 	*more = false;
@@ -137,15 +140,21 @@ static int marks_more(struct search *s, const struct era_witness *witness,
 		    block_set_has(s->reachable, block))
 			continue;
 		if (!s->rolled && block_set_has(&s->judged, block)) {
-			s->compared = true;
+			compared |= block_set_has(&s->bitsets, block);
 			continue;
 		}
+		s->compared = false;
 		r = judge(s, block, more);
+		compared |= s->compared;
 		if (r || *more)
 			break;
-		if (!s->rolled)
-			block_set_add(&s->judged, block);
+		if (s->rolled)
+			continue;
+		block_set_add(&s->judged, block);
+		if (s->compared)
+			block_set_add(&s->bitsets, block);
 	}
+	s->compared = compared;
 	return r;
 }
 
@@ -177,20 +186,16 @@ static int prove_more(struct search *s, const struct era_witness *witness,
 static int compare(const struct search *s, const struct era_superblock *sb,
 		   struct era_beyond *beyond, struct era_beyond *own)
 {
-	struct era_metadata md = { .nr_writesets = 0 };
-	struct walk walk;
-	int r = walk_init(&walk, s->scan->device, NULL, NULL);
+	struct era_metadata md;
+	int r = era_metadata_load_state(&md, s->scan->device, sb);
 
 	*beyond = *own = (struct era_beyond){ .watched = 0 };
 	if (!r)
-		r = era_metadata_load(&md, &walk, sb, false);
-	if (!r && !walk.nr_faults)
 		r = era_metadata_beyond(beyond, s->md, &md);
 	if (!r && beyond->lowest)
 		r = era_metadata_beyond(own, &md, s->md);
 	era_metadata_release(&md);
-	walk_release(&walk);
-	return r;
+	return r == -EUCLEAN ? 0 : r;
 }
 
 static void take(struct search *s, const struct era_proven *state,
@@ -421,10 +426,8 @@ static int try_earlier(struct search *s, const struct era_witness *witness,
 	struct era_beyond beyond = { .lowest = 0 }, own;
 	struct era_proven state;
 	bool more, proven;
-	int r;
+	int r = prove_more(s, witness, index, &state, &more, &proven);
 
-	s->compared = false;
-	r = prove_more(s, witness, index, &state, &more, &proven);
 	/* with the block that was lost it says no more than md does */
 	*settled = more ? proven : s->compared;
 	/* blocks that a repair took from it date it too late */
@@ -614,6 +617,8 @@ int era_later_find(struct era_later *later, const struct era_metadata *md,
 		return r;
 	r = block_set_init(&s.judged, s.scan->nr_blocks);
 	if (!r)
+		r = block_set_init(&s.bitsets, s.scan->nr_blocks);
+	if (!r)
 		r = correct_counts(&known, &own, in_use);
 	if (!r && is_anothers(&s, &own))
 		r = find_any(&s);
@@ -626,5 +631,6 @@ int era_later_find(struct era_later *later, const struct era_metadata *md,
 	era_witness_release(&known);
 	era_witness_release(&own);
 	block_set_release(&s.judged);
+	block_set_release(&s.bitsets);
 	return r;
 }

@@ -24,7 +24,8 @@ struct era_later {
 
 /*
  * Looks for the commits that came after md's, where the one right after it is
- * still there: those that say all that md does, and more. Where there is none,
+ * still there, or something else than md's space map in that one's place: those
+ * that say all that md does, and more. Where there is none,
  * for one that came before md's and says more. What is of a later era than
  * md's is found by its name, too (era/newer.h). reachable: what md leads to;
  * in_use: that, and what its snapshot and its space map take, or NULL where

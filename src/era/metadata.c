@@ -277,6 +277,21 @@ int era_metadata_load(struct era_metadata *md, struct walk *walk,
 	return r;
 }
 
+int era_metadata_load_state(struct era_metadata *md, struct era_device *device,
+			    const struct era_superblock *sb)
+{
+	struct walk walk;
+	int r = walk_init(&walk, device, NULL, NULL);
+
+	*md = (struct era_metadata){ .nr_writesets = 0 };
+	if (!r)
+		r = era_metadata_load(md, &walk, sb, false);
+	if (!r && walk.nr_faults)
+		r = -EUCLEAN;
+	walk_release(&walk);
+	return r;
+}
+
 void era_metadata_release(struct era_metadata *md)
 {
 	for (size_t i = 0; i < md->nr_writesets; i++)

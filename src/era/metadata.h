@@ -47,6 +47,12 @@ struct era_metadata {
  */
 int era_metadata_load(struct era_metadata *md, struct walk *walk,
 		      const struct era_superblock *sb, bool snapshot);
+/*
+ * The same in a pass of its own, unreported, for a state that is to be sound:
+ * -EUCLEAN where it is not.
+ */
+int era_metadata_load_state(struct era_metadata *md, struct era_device *device,
+			    const struct era_superblock *sb);
 void era_metadata_release(struct era_metadata *md);
 
 /*

@@ -332,16 +332,12 @@ static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
 		      struct total *total, bool *digested)
 {
 	struct era_superblock archived = *sb;
-	struct era_metadata md = { .nr_writesets = 0 };
-	struct walk walk;
-	int r = walk_init(&walk, rb->scan->device, NULL, NULL);
+	struct era_metadata md;
+	int r;
 
 	archived.writeset_root = 0;
 	archived.geometry.current_era = UINT32_MAX;
-	if (!r)
-		r = era_metadata_load(&md, &walk, &archived, false);
-	if (!r && walk.nr_faults)
-		r = -EUCLEAN;
+	r = era_metadata_load_state(&md, rb->scan->device, &archived);
 	if (!r)
 		r = fold_total(&md, total);
 	if (!r) {
@@ -354,32 +350,25 @@ static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
 		sb->geometry.current_era = last + !!sb->writeset_root;
 	}
 	era_metadata_release(&md);
-	walk_release(&walk);
 	return r;
 }
 
 static int weigh_state(const struct rebuilding *rb, struct era_superblock *sb,
 		       uint64_t *sum, bool *digested)
 {
-	struct era_metadata md = { .nr_writesets = 0 };
+	struct era_metadata md;
 	struct total total = { 0, 0 };
-	struct walk walk;
 	int r = date_state(rb, sb, &total, digested);
 
 	if (r || !sb->writeset_root) {
 		*sum = total.sum;
 		return r;
 	}
-	r = walk_init(&walk, rb->scan->device, NULL, NULL);
-	if (!r)
-		r = era_metadata_load(&md, &walk, sb, false);
-	if (!r && walk.nr_faults)
-		r = -EUCLEAN;
+	r = era_metadata_load_state(&md, rb->scan->device, sb);
 	if (!r)
 		r = fold_total(&md, &total);
 	*sum = total.sum;
 	era_metadata_release(&md);
-	walk_release(&walk);
 	return r;
 }
 

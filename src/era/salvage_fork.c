@@ -60,23 +60,19 @@ static int load_other(struct era_salvage *s, const struct era_superblock *sb,
 		      bool *whole)
 {
 	struct era_newer left;
-	struct walk walk;
-	int r = walk_init(&walk, s->device, NULL, NULL);
+	int r = era_metadata_load_state(&s->second, s->device, sb);
 
 	*whole = false;
-	if (!r)
-		r = era_metadata_load(&s->second, &walk, sb, false);
-	if (!r && !walk.nr_faults) {
+	if (!r) {
 		r = era_newer_compare(&left, &s->md, &s->second, &s->orphans);
 		if (!r && !left.found)
 			r = era_salvage_compare_nameless(s, &s->second,
 							 &left.found);
 		*whole = !r && !left.found;
 	}
-	walk_release(&walk);
 	if (!*whole)
 		era_metadata_release(&s->second);
-	return r;
+	return r == -EUCLEAN ? 0 : r;
 }
 
 /* Each is a pass over all data blocks; the last commits are the greatest. */
@@ -88,12 +84,9 @@ static int says_more(const struct era_salvage *s,
 {
 	struct era_beyond beyond = { .lowest = 0 };
 	struct era_layers layers = { NULL, 0 };
-	struct era_metadata md = { .nr_writesets = 0 };
-	struct walk walk;
-	int r = walk_init(&walk, s->device, NULL, NULL);
+	struct era_metadata md;
+	int r = era_metadata_load_state(&md, s->device, sb);
 
-	if (!r)
-		r = era_metadata_load(&md, &walk, sb, false);
 	if (!r)
 		r = era_layers_add_metadata(&layers, &s->md, ERA_REACHABLE,
 					    ERA_REACHABLE);
@@ -108,9 +101,8 @@ static int says_more(const struct era_salvage *s,
 			       &layers);
 	era_layers_release(&layers);
 	era_metadata_release(&md);
-	walk_release(&walk);
 	*more = beyond.lowest;
-	return r;
+	return r == -EUCLEAN ? 0 : r;
 }
 
 /*

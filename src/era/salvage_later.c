@@ -22,22 +22,17 @@ static int take(struct era_salvage *s, const struct era_superblock *sb)
 {
 	struct era_beyond own = { .watched = 0 };
 	struct era_newer left = { .found = true };
-	struct walk walk;
-	int r;
+	int r = era_metadata_load_state(&s->second, s->device, sb);
 
-	r = walk_init(&walk, s->device, NULL, NULL);
 	if (!r)
-		r = era_metadata_load(&s->second, &walk, sb, false);
-	if (!r && !walk.nr_faults)
 		r = era_metadata_beyond(&own, &s->second, &s->md);
-	if (!r && !walk.nr_faults && !own.lowest)
+	if (!r && !own.lowest)
 		r = era_newer_compare(&left, &s->second, NULL, &s->orphans);
-	walk_release(&walk);
 	if (!r && !left.found)
 		s->second_is = ERA_SECOND_LATER;
 	else
 		era_metadata_release(&s->second);
-	return r;
+	return r == -EUCLEAN ? 0 : r;
 }
 
 /*

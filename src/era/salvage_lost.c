@@ -188,18 +188,14 @@ static bool is_any_disputed(const struct era_salvage *s)
 static int compare_state(struct era_salvage *s, const struct era_superblock *sb)
 {
 	struct era_beyond beyond = { .lowest = 0 };
-	struct era_metadata md = { .nr_writesets = 0 };
-	struct walk walk;
-	int r = walk_init(&walk, s->device, NULL, NULL);
+	struct era_metadata md;
+	int r = era_metadata_load_state(&md, s->device, sb);
 
-	if (!r)
-		r = era_metadata_load(&md, &walk, sb, false);
 	if (!r)
 		r = era_metadata_beyond(&beyond, &s->md, &md);
 	s->newer.found = s->newer.found || beyond.lowest;
 	era_metadata_release(&md);
-	walk_release(&walk);
-	return r;
+	return r == -EUCLEAN ? 0 : r;
 }
 
 /* In an unforked history the last state has all that the other ones mark. */

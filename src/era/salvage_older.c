@@ -163,22 +163,18 @@ static const struct era_proven *pick_older(const struct era_salvage *s,
 static int load_older(struct era_salvage *s, const struct era_superblock *sb,
 		      bool *fills)
 {
-	struct walk walk;
-	int r = walk_init(&walk, s->device, NULL, NULL);
+	int r = era_metadata_load_state(&s->second, s->device, sb);
 
 	*fills = false;
 	if (!r)
-		r = era_metadata_load(&s->second, &walk, sb, false);
-	if (!r && !walk.nr_faults)
 		r = is_untouched(s, &s->second, fills);
 	if (!r && *fills)
 		r = is_dominated(s, fills);
 	if (!r && *fills)
 		r = is_all(s, fills);
-	walk_release(&walk);
 	if (!*fills)
 		era_metadata_release(&s->second);
-	return r;
+	return r == -EUCLEAN ? 0 : r;
 }
 
 /*

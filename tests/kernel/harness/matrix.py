@@ -117,4 +117,4 @@ def render(file, rows):
             f" {seen[r][0] if r in seen else 'not run'} |" for r in releases)
         text = re.sub(r"\s+", " ", _seen(seen, kernels)).replace("|", "\\|")
         page += f" {text} |\n"
-    return page + "\n" + LAST_PART.read_text()
+    return page + "\n" + LAST_PART.read_text().split("-->\n", 1)[1]
