@@ -22,6 +22,10 @@
 /* iovecs of one read; the kernel takes 1024 */
 #define MAX_IOV 512
 
+/* Of a direct read: the longest, and what is read over to save a request. */
+#define MAX_SPAN 256 /* blocks; 1 MiB */
+#define MAX_GAP 16   /* blocks; they cost less than another seek */
+
 static ssize_t system_readv(const struct era_io *io, int fd,
 			    const struct iovec *iov, int nr_iov, off_t offset)
 {
@@ -112,6 +116,40 @@ static int measure(struct era_device *device, struct era_report *report)
 	return 0;
 }
 
+/*
+ * dm targets write below the page cache of the block device that they are
+ * given: a page that somebody else's program has brought in, and keeps, is old
+ * from then on. So a block device is read past its pages (O_DIRECT). To drop
+ * them first is not enough: BLKFLSBUF and POSIX_FADV_DONTNEED pass over a page
+ * that is mapped or in use, and the other program can bring it in again.
+ *
+ * This takes a descriptor of its own, as direct writes would ask for aligned
+ * memory from every writer. Written is through the pages, whole ones, and a
+ * direct read of them waits until they are on the device. A device that cannot
+ * be read so (the kernel then says EINVAL) leaves it at the pages.
+ */
+static void open_direct(struct era_device *device)
+{
+	uint8_t *block = aligned_alloc(ERA_BLOCK_SIZE, ERA_BLOCK_SIZE);
+	struct stat a, b;
+	int fd = -1;
+
+	if (block && device->block_device && device->nr_blocks &&
+	    device->io == &era_io_system)
+		fd = open(device->path,
+			  O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
+	/* the path may name another device by now */
+	if (fd >= 0 && !fstat(device->fd, &a) && !fstat(fd, &b) &&
+	    S_ISBLK(b.st_mode) && a.st_rdev == b.st_rdev &&
+	    (pread(fd, block, ERA_BLOCK_SIZE, 0) >= 0 || errno != EINVAL)) {
+		device->direct_fd = fd;
+		device->direct = true;
+	} else if (fd >= 0) {
+		close(fd);
+	}
+	free(block);
+}
+
 int era_device_open(struct era_device *device, const char *path,
 		    unsigned int flags, const struct era_io *io,
 		    struct era_report *report)
@@ -125,8 +163,7 @@ int era_device_open(struct era_device *device, const char *path,
 
 	*device = (struct era_device){ .io = io ? io : &era_io_system,
 				       .path = path,
-				       .fd = -1,
-				       .shared = flags & ERA_DEVICE_SHARED };
+				       .fd = -1 };
 	/*
 	 * O_EXCL without O_CREAT is defined for block devices only, and there
 	 * it keeps mounted, mapped and otherwise claimed devices out.
@@ -156,21 +193,22 @@ int era_device_open(struct era_device *device, const char *path,
 		  LOCK_NB | (flags & ERA_DEVICE_WRITE ? LOCK_EX : LOCK_SH)) &&
 	    errno == EWOULDBLOCK)
 		r = open_error(report, path, flags, EBUSY);
-	if (!r)
-		era_device_refresh(device);
-	if (r)
+	if (r) {
 		era_device_close(device);
-	return r;
+		return r;
+	}
+	open_direct(device);
+	era_device_refresh(device);
+	return 0;
 }
 
 /*
- * The kernel's dm targets write below the page cache of the block device, so
- * what an earlier reader left there can be old as long as a target holds the
- * device. Clean pages are dropped by either call; BLKFLSBUF needs privilege.
+ * Where pages must do, clean ones are dropped by either call; BLKFLSBUF needs
+ * privilege.
  */
 void era_device_refresh(const struct era_device *device)
 {
-	if (!device->block_device || !device->shared)
+	if (!device->block_device || device->direct)
 		return;
 	ioctl(device->fd, BLKFLSBUF, 0);
 	posix_fadvise(device->fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -187,6 +225,9 @@ void era_device_init_new(struct era_device *device, const char *path, int fd,
 
 void era_device_close(struct era_device *device)
 {
+	if (device->direct)
+		close(device->direct_fd);
+	device->direct = false;
 	if (device->fd >= 0)
 		close(device->fd);
 	device->fd = -1;
@@ -219,9 +260,11 @@ static void count(struct era_device *device, size_t n)
 static int read_fully(struct era_device *device, struct iovec *iov, int nr_iov,
 		      uint64_t offset)
 {
+	int fd = device->direct ? device->direct_fd : device->fd;
+
 	while (nr_iov) {
-		ssize_t n = device->io->readv(device->io, device->fd, iov,
-					      nr_iov, (off_t)offset);
+		ssize_t n = device->io->readv(device->io, fd, iov, nr_iov,
+					      (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -282,15 +325,58 @@ static void substitute(const struct era_device *device, uint64_t block,
 		memcpy(data, instead, ERA_BLOCK_SIZE);
 }
 
+static int read_plain(struct era_device *device, uint64_t first, size_t nr,
+		      void *buf)
+{
+	struct iovec iov = { buf, nr * ERA_BLOCK_SIZE };
+
+	return read_fully(device, &iov, 1, first * ERA_BLOCK_SIZE);
+}
+
+/* Room that a direct read can go to, for nr blocks but no more than a span. */
+static uint8_t *new_span(size_t nr)
+{
+	return aligned_alloc(ERA_BLOCK_SIZE,
+			     (nr < MAX_SPAN ? nr : MAX_SPAN) * ERA_BLOCK_SIZE);
+}
+
+/* A direct read of any length to memory that is aligned anyhow. */
+static int read_direct(struct era_device *device, uint64_t first, size_t nr,
+		       uint8_t *buf)
+{
+	uint8_t *span;
+	int r = 0;
+
+	if (!nr || (uintptr_t)buf % ERA_BLOCK_SIZE == 0)
+		return read_plain(device, first, nr, buf);
+	span = new_span(nr);
+	if (!span)
+		return fail(device, first * ERA_BLOCK_SIZE, ENOMEM);
+	while (nr && !r) {
+		size_t n = nr < MAX_SPAN ? nr : MAX_SPAN;
+
+		r = read_plain(device, first, n, span);
+		if (!r)
+			memcpy(buf, span, n * ERA_BLOCK_SIZE);
+		buf += n * ERA_BLOCK_SIZE;
+		first += n;
+		nr -= n;
+	}
+	free(span);
+	return r;
+}
+
 int era_device_read_raw(struct era_device *device, uint64_t first, size_t nr,
 			void *buf)
 {
-	struct iovec iov = { buf, nr * ERA_BLOCK_SIZE };
 	int r;
 
 	if (first > device->nr_blocks || nr > device->nr_blocks - first)
 		return fail(device, first * ERA_BLOCK_SIZE, ENXIO);
-	r = read_fully(device, &iov, 1, first * ERA_BLOCK_SIZE);
+	if (device->direct)
+		r = read_direct(device, first, nr, buf);
+	else
+		r = read_plain(device, first, nr, buf);
 	if (r && nr == 1) /* longer reads are tried again block by block */
 		note_failure(device, first, r);
 	return r;
@@ -347,11 +433,11 @@ static int read_singly(struct era_device *device, const struct request *req,
  * Reads a run of requests with consecutive block numbers in one call, each
  * to its own slot.
  */
-static int read_run(struct era_device *device, const struct request *req,
-		    size_t nr, uint8_t *buf, uint8_t *failed)
+static int read_consecutive(struct era_device *device,
+			    const struct request *req, size_t nr, uint8_t *buf)
 {
 	struct iovec iov[MAX_IOV];
-	int nr_iov = 0, r;
+	int nr_iov = 0;
 
 	for (size_t i = 0; i < nr; i++) {
 		uint8_t *to = buf + (size_t)req[i].slot * ERA_BLOCK_SIZE;
@@ -362,10 +448,39 @@ static int read_run(struct era_device *device, const struct request *req,
 		else
 			iov[nr_iov++] = (struct iovec){ to, ERA_BLOCK_SIZE };
 	}
-	r = -ENXIO;
+	return read_fully(device, iov, nr_iov,
+			  (uint64_t)req->block * ERA_BLOCK_SIZE);
+}
+
+/* Reads all from the first request's block to the last's in one call. */
+static int read_span(struct era_device *device, const struct request *req,
+		     size_t nr, uint8_t *buf)
+{
+	uint32_t first = req->block;
+	size_t nr_blocks = (size_t)req[nr - 1].block - first + 1;
+	uint8_t *span = new_span(nr_blocks);
+	int r;
+
+	if (!span)
+		return -ENOMEM;
+	r = read_plain(device, first, nr_blocks, span);
+	for (size_t i = 0; i < nr && !r; i++)
+		memcpy(buf + (size_t)req[i].slot * ERA_BLOCK_SIZE,
+		       span + (size_t)(req[i].block - first) * ERA_BLOCK_SIZE,
+		       ERA_BLOCK_SIZE);
+	free(span);
+	return r;
+}
+
+/* Reads what run_end() found to be one run, or each of it by itself. */
+static int read_run(struct era_device *device, const struct request *req,
+		    size_t nr, uint8_t *buf, uint8_t *failed)
+{
+	int r = -ENXIO;
+
 	if (req[nr - 1].block < device->nr_blocks)
-		r = read_fully(device, iov, nr_iov,
-			       (uint64_t)req->block * ERA_BLOCK_SIZE);
+		r = device->direct ? read_span(device, req, nr, buf)
+				   : read_consecutive(device, req, nr, buf);
 	if (r)
 		return read_singly(device, req, nr, buf, failed);
 	for (size_t i = 0; i < nr; i++)
@@ -382,14 +497,24 @@ static bool is_ascending(const uint32_t *blocks, size_t nr)
 	return true;
 }
 
-/* The end of the run of consecutive blocks that begins at request i. */
-static size_t run_end(const struct request *req, size_t i, size_t nr)
+/*
+ * The end of the run that begins at request i: of consecutive blocks, or, as
+ * nothing reads ahead of a direct read, of near ones.
+ */
+static size_t run_end(const struct era_device *device,
+		      const struct request *req, size_t i, size_t nr)
 {
 	size_t end = i + 1;
 
-	while (end < nr && end - i < MAX_IOV &&
-	       req[end].block == req[end - 1].block + 1)
-		end++;
+	if (device->direct)
+		while (end < nr &&
+		       req[end].block - req[end - 1].block <= MAX_GAP &&
+		       req[end].block - req[i].block < MAX_SPAN)
+			end++;
+	else
+		while (end < nr && end - i < MAX_IOV &&
+		       req[end].block == req[end - 1].block + 1)
+			end++;
 	return end;
 }
 
@@ -401,10 +526,10 @@ static size_t run_end(const struct request *req, size_t i, size_t nr)
 static void advise(const struct era_device *device, const struct request *req,
 		   size_t nr)
 {
-	if (run_end(req, 0, nr) == nr)
+	if (device->direct || run_end(device, req, 0, nr) == nr)
 		return;
 	for (size_t i = 0, end; i < nr; i = end) {
-		end = run_end(req, i, nr);
+		end = run_end(device, req, i, nr);
 		posix_fadvise(device->fd, (off_t)req[i].block * ERA_BLOCK_SIZE,
 			      (off_t)(end - i) * ERA_BLOCK_SIZE,
 			      POSIX_FADV_WILLNEED);
@@ -428,7 +553,7 @@ int era_device_read_blocks(struct era_device *device, const uint32_t *blocks,
 	if (nr)
 		advise(device, req, nr);
 	for (size_t i = 0, end; i < nr && !r; i = end) {
-		end = run_end(req, i, nr);
+		end = run_end(device, req, i, nr);
 		r = read_run(device, req + i, end - i, buf, failed);
 	}
 	free(req);
