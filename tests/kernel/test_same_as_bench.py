@@ -71,9 +71,7 @@ def bench(kernel):
     return Bench(library), version
 
 
-@pytest.mark.parametrize("story", [
-    pytest.param(name, marks=[pytest.mark.ci] if name == "wrapped" else [])
-    for name in STORIES])
+@pytest.mark.parametrize("story", STORIES)
 def test_a_script_leaves_the_same_bytes(boot, bench, seen, story):
     library, version = bench
     steps = parse((LIVES / "stories" / f"{story}.life").read_text())

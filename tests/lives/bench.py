@@ -245,13 +245,25 @@ class Truth:
         flags = self.since(era, snapshot)
         if flags is None:
             return [], []
-        listed = bytes(named[:self.nr_blocks]).ljust(self.nr_blocks, b"\0")
         flags = bytes(flags)[:self.nr_blocks]
-        missing = [b for b, (n, f) in enumerate(zip(listed, flags))
-                   if f & MUST and not n]
-        extra = [b for b, (n, f) in enumerate(zip(listed, flags))
-                 if n and not f & MAY]
-        return missing, extra
+        listed = bytes(named[:self.nr_blocks]).ljust(self.nr_blocks, b"\0")
+        return (_in_first_alone(flags.translate(_MUST), listed),
+                _in_first_alone(listed, flags.translate(_MAY)))
+
+
+# a byte of flags: 1 where that one is set
+_MUST = bytes(int(bool(flags & MUST)) for flags in range(256))
+_MAY = bytes(int(bool(flags & MAY)) for flags in range(256))
+
+
+def _in_first_alone(first, second):
+    """Where bytes are 1 in the first, and 0 in the second."""
+    alone = int.from_bytes(first, "little") & \
+        ~int.from_bytes(second, "little")
+    if not alone:
+        return []
+    return [i for i, byte in enumerate(alone.to_bytes(len(first), "little"))
+            if byte]
 
 
 def _pointer(dates):

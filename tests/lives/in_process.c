@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-#define MAX_SECONDS 60
+#define MAX_SECONDS 20 /* of processor time */
 
 typedef int main_fn(int argc, char **argv);
 main_fn era_check_main, era_dump_main, era_invalidate_main, era_repair_main,
@@ -72,6 +73,13 @@ static ssize_t end_collecting(struct collected *c, char *to, size_t room)
 	return len;
 }
 
+/* SIGPROF, which ends the process, after so many seconds; 0: never. */
+static void limit_time(int seconds)
+{
+	setitimer(ITIMER_PROF,
+		  &(struct itimerval){ .it_value.tv_sec = seconds }, NULL);
+}
+
 /*
  * The status, and up to room bytes of each what went to standard output and to
  * standard error; -1 for a tool that is not here.
@@ -96,9 +104,9 @@ int in_process_run(int argc, char **argv, char *out, size_t room_out,
 		return -1;
 	program_invocation_name = argv[0];
 	program_invocation_short_name = argv[0];
-	alarm(MAX_SECONDS);
+	limit_time(MAX_SECONDS);
 	status = fn(argc, argv);
-	alarm(0);
+	limit_time(0);
 	fflush(stdout);
 	clearerr(stdout);
 	fflush(stderr);

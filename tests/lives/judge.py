@@ -14,6 +14,7 @@ from bench import BLOCK, Truth
 from kinds import KINDS, Replay, kind_for, write_life
 from reader import Damage, Reader, kind_of
 
+MAX_ERA = 0xFFFFFFFF
 ASKED = 3           # eras for which it is counted what is named besides
 IN_PLACE_SHARE = .5
 GO_ON_SHARE = .25
@@ -186,7 +187,8 @@ class Case:
         self.outcome["list_extra"] = len(extra) / max(1, self.nr_blocks)
         if missing:
             self.lost_blocks["list"] = missing
-            self.dates["list"] = [era if n else 0 for n in named]
+            # what is not named is dated before the era, for all one knows
+            self.dates["list"] = [MAX_ERA if n else era - 1 for n in named]
             self.outcome.fail("list_lost", f"since era {era} blocks "
                               f"{missing[:8]} of {len(missing)}")
         elif extra and sound:

@@ -21,7 +21,7 @@ A step is a word and its arguments, a script one step a line:
     power-cut BACK KEPT...      the power went so many entries before the end
                                 of the log of writes and flushes, and of the
                                 writes since the flush before that these,
-                                counted from 0, had arrived
+                                counted from 0, had arrived; or `all`
     zero BLOCK                  dd if=/dev/zero: a metadata block is zeroed
     zero-sector BLOCK SECTOR    and so is one of its sectors, by rot
     flip BLOCK BIT              rot of one bit
@@ -191,6 +191,8 @@ class Life:
     def _power_cut(self, back, *kept):
         self._abandon()
         at = self._entry(back)
+        if kept == ("all",):
+            kept = range(self.disk.nr_unflushed(at))
         if kept and max(kept) >= self.disk.nr_unflushed(at):
             raise Impossible
         self.disk.power_cut(at, kept)

@@ -18,7 +18,7 @@ def find(life, lost_blocks, dates):
     """A twin of which the tools' results are right, or None."""
     image = life.disk.image()
     missed = sorted(set().union(*map(set, lost_blocks.values())))
-    for candidate in _candidates(life.steps, set(missed), life.bench):
+    for candidate in _with_other_ends(_candidates(life.steps, set(missed))):
         other = Life(life.bench)
         try:
             other.play(candidate.steps)
@@ -54,32 +54,33 @@ def _early_load(steps):
     return None
 
 
-def _candidates(steps, missed, bench):
+def _with_other_ends(candidates):
+    """A power cut at the end may have come where all had been written."""
+    for candidate in candidates:
+        yield candidate
+        *before, last = candidate.steps
+        if last[0] == "power-cut" and last[1]:
+            yield candidate._replace(steps=[*before, ("power-cut", 0, "all")])
+
+
+def _candidates(steps, missed):
     early = _early_load(steps)
     if early:
         load, suspend = early
+        if steps[suspend + 1][0] == "resume":
+            block_size = next(s[1] for s in steps if s[0] == "create")
+            yield Twin("cut", "the device is the same, byte for byte, after "
+                       "a power cut where the new table was loaded: then it "
+                       "is sound",
+                       [*steps[:load], ("power-cut", 0, "all"),
+                        ("create", block_size, steps[load][1]),
+                        *steps[suspend + 2:]])
         yield Twin("idle", "the device is the same, byte for byte, after a "
                    "life in which nothing happened between the load of the "
                    "new table and the suspend",
                    steps[:load + 1] + steps[suspend:])
-        yield from _cut_instead(steps, load, suspend, bench)
         yield _without(steps, load, suspend, missed)
     yield _without(steps, 0, len(steps), missed)
-
-
-def _cut_instead(steps, load, suspend, bench):
-    """The power went where the table was loaded, and the device was opened."""
-    if steps[suspend + 1][0] != "resume":
-        return
-    before = Life(bench).play(steps[:load])
-    nr = before.disk.nr_unflushed(before.disk.len_log)
-    block_size = before.block_size
-    before.free()
-    yield Twin("cut", "the device is the same, byte for byte, after a power "
-               "cut where the new table was loaded: then it is sound",
-               [*steps[:load], ("power-cut", 0, *range(nr)),
-                ("create", block_size, steps[load][1]),
-                *steps[suspend + 2:]])
 
 
 def _without(steps, begin, end, missed):
