@@ -35,6 +35,7 @@ class Outcome(dict):
 class Judge:
     def __init__(self, bench, tools, scratch):
         self.bench, self.tools, self.scratch = bench, tools, scratch
+        self.last_twin = None   # of the life that was judged last
 
     def run(self, *command):
         return self.tools.run(*command)
@@ -94,6 +95,7 @@ class Judge:
 
     def judge(self, author, seed):
         life, kind = author.life, author.kind
+        self.last_twin = None
         outcome = Outcome(seed=seed, kind=kind, faults=author.faults,
                           failed_steps=life.failed, failures=[], story=[],
                           nr_metadata=life.disk.nr_blocks,
@@ -103,6 +105,7 @@ class Judge:
         case.check_and_list(sound=KINDS[kind].sound)
         results = case.repairs()
         if KINDS[kind].sound:
+            case.no_repair_is_refused()
             case.snapshot_list()
         case.dump_and_restore()
         case.look_for_evidence()
@@ -232,6 +235,12 @@ class Case:
             return image
         return None
 
+    def no_repair_is_refused(self):
+        """Of a sound device, whatever era_check had to say of it."""
+        for name in ("repair", "in_place"):
+            if self.outcome.get(name):
+                self.outcome.fail("repair_refused", f"{name} (above)")
+
     def _result_is_right(self, name, image):
         reader = self.judge_.reader(image)
         problems = reader.problems()
@@ -308,6 +317,7 @@ class Case:
         self.outcome["trace"] = trace(self.author.life)
         found = twin.find(self.author.life, self.lost_blocks, self.dates)
         self.outcome["twin"] = found.name if found else None
+        self.judge_.last_twin = found
         if found:
             self.outcome["story"].append(
                 f"no tool can know it: {found.meaning}")

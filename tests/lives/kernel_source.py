@@ -112,7 +112,7 @@ def build(release):
 
 def build_tools(tools):
     """The tools of a build directory as a library."""
-    library = directory() / "tools.so"
+    library = Path(tools) / "build-lives" / "tools.so"
     core = Path(tools) / ".libs" / "libcore.a"
     if not core.exists():
         raise CannotRun(f"there is no {core}")

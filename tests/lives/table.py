@@ -11,8 +11,8 @@ STANDARD = 3000
 
 # What must not be, each a column of the limits.
 COUNTED = {
-    "alarms": ("false_alarm", "list_refused", "snapshot_refused",
-               "dump_refused", "restore_refused"),
+    "alarms": ("false_alarm", "list_refused", "repair_refused",
+               "snapshot_refused", "dump_refused", "restore_refused"),
     "list": ("list_lost", "snapshot_lost", "restore_lost"),
     "repair": ("repair_lost",),
     "in-place": ("in_place_lost",),
