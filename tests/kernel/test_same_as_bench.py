@@ -27,7 +27,7 @@ def guest_lines(steps):
     """What a guest is told for steps of tests/lives, boot by boot. Where the
     bench has `work` the guest waits until its worker has come to rest: what
     one commit holds and what the next depends on that."""
-    boots, lines, block_size = [], [], 0
+    boots, lines, block_size, loaded = [], [], 0, None
     for word, *arguments in steps:
         if word == "create":
             block_size, nr_blocks = arguments
@@ -41,9 +41,13 @@ def guest_lines(steps):
         elif word == "suspend":
             lines.append("dmsetup suspend era")
         elif word == "load":
-            lines.append(f"load_table {block_size * arguments[0]}")
+            loaded = block_size * arguments[0]
+            lines.append(f"load_table {loaded}")
         elif word == "resume":
             lines.append("dmsetup resume era")
+            if loaded:
+                lines.append(f"SIZE={loaded * SECTOR}")
+                loaded = None
         elif word == "status":
             lines.append("see_era")
         elif word == "remove":
