@@ -199,6 +199,12 @@ class Life:
 
     def _lose(self, writes):
         self.disk.lose(writes)
+        lost_at = self.disk.state.lost_at
+        if lost_at >= 0 and not writes:
+            log = self.disk.log()
+            after = log.index(FLUSH, lost_at) if FLUSH in log[lost_at:] \
+                else len(log)
+            self.lost_history = (lost_at, after)
 
     def _zero(self, block):
         self.disk.put(block, bytes(BLOCK))
