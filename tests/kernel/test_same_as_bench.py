@@ -92,7 +92,7 @@ def test_a_script_leaves_the_same_bytes(boot, bench, seen, story):
             most_blocks = max(most_blocks, arguments[-1])
     machine = boot(block_size=block_size, metadata=len(expected),
                    origin=most_blocks * block_size * SECTOR)
-    guests = [machine.run(script, seconds=1200, ends=ends)
+    guests = [machine.run(script, seconds=3600, ends=ends)
               for script, ends in guest_lines(steps)]
 
     told = [int(line.split()[1]) for guest in guests
