@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/kind.h"
+
 enum era_severity {
 	ERA_NOTE,      /* worth knowing, nothing is wrong */
 	ERA_ASSUMED,   /* lost, and replaced by the safe assumption named */
@@ -38,6 +40,7 @@ struct era_where {
 
 struct era_problem {
 	enum era_severity severity;
+	enum era_kind kind;
 	const char *text;	       /* one sentence, no final full stop */
 	const struct era_where *where; /* innermost block, or NULL */
 	struct era_data_range data;
@@ -48,12 +51,37 @@ struct era_report {
 	void (*problem)(void *arg, const struct era_problem *problem);
 	void *arg;
 	uint64_t nr[ERA_NR_SEVERITIES]; /* problems so far, by severity */
+	uint32_t fatal_kinds;		/* 1 << kind of each fatal one */
 };
 
-/* Reports one problem; a NULL report drops it. */
+/*
+ * Reports one problem; a NULL report drops it. Its kind is that of its
+ * severity: fatal is damage of the metadata, non-fatal is waste.
+ */
 void era_report(struct era_report *report, enum era_severity severity,
 		const struct era_where *where, struct era_data_range data,
 		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* The same, of a kind that says more. */
+void era_report_kind(struct era_report *report, enum era_kind kind,
+		     enum era_severity severity, const struct era_where *where,
+		     struct era_data_range data, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+
+/*
+ * Of all fatal problems so far the kind that decides: damage on a device that
+ * is cut off, say, is for it being cut off. ERA_KIND_NOTE where none is fatal.
+ */
+enum era_kind era_report_main_kind(const struct era_report *report);
+
+/*
+ * How a function ends that ends with r: r itself, but for -EUCLEAN, by which
+ * all functions below say "as reported", the errno value of the main kind.
+ */
+int era_report_error(const struct era_report *report, int r);
+
+/* The outcome of what ends with r. */
+enum era_outcome era_report_outcome(const struct era_report *report, int r);
 
 /* "error", "note", ... as every printer names it */
 const char *era_severity_name(enum era_severity severity);

@@ -69,21 +69,23 @@ static int open_error(struct era_report *report, const char *path,
 		      unsigned int flags, int err)
 {
 	if (err == EBUSY || err == EWOULDBLOCK) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is in use by another program or by the kernel%s",
-			   path,
-			   flags & ERA_DEVICE_HINT_SNAPSHOT
-				   ? " (with --metadata-snapshot a live device "
-				     "can be read)"
-				   : "");
+		era_report_kind(
+			report, ERA_KIND_BUSY, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s is in use by another program or by the kernel%s",
+			path,
+			flags & ERA_DEVICE_HINT_SNAPSHOT
+				? " (with --metadata-snapshot a live device "
+				  "can be read)"
+				: "");
 		return -EBUSY;
 	}
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "cannot open %s: %s",
-		   path,
-		   err == EPERM && flags & ERA_DEVICE_WRITE
-			   ? "it belongs to somebody else, in a directory that "
-			     "all may write to"
-			   : strerror(err));
+	era_report_kind(
+		report, ERA_KIND_ACCESS, ERA_FATAL, NULL, ERA_NO_DATA,
+		"cannot open %s: %s", path,
+		err == EPERM && flags & ERA_DEVICE_WRITE
+			? "it belongs to somebody else, in a directory that "
+			  "all may write to"
+			: strerror(err));
 	return -err;
 }
 
@@ -96,8 +98,8 @@ static int measure(struct era_device *device, struct era_report *report)
 	if (fstat(device->fd, &st))
 		return open_error(report, device->path, 0, errno);
 	if (S_ISDIR(st.st_mode)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is a directory", device->path);
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s is a directory", device->path);
 		return -EISDIR;
 	}
 	if (S_ISBLK(st.st_mode)) {
@@ -107,9 +109,10 @@ static int measure(struct era_device *device, struct era_report *report)
 	} else if (S_ISREG(st.st_mode)) {
 		size = (uint64_t)st.st_size;
 	} else {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is neither a block device nor a regular file",
-			   device->path);
+		era_report_kind(
+			report, ERA_KIND_ACCESS, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s is neither a block device nor a regular file",
+			device->path);
 		return -EINVAL;
 	}
 	device->nr_blocks = size / ERA_BLOCK_SIZE;
@@ -178,8 +181,8 @@ int era_device_open(struct era_device *device, const char *path,
 		return open_error(report, path, flags, -r);
 	device->fd = open(path, mode);
 	if (device->fd < 0 && errno == EISDIR) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is a directory", path);
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s is a directory", path);
 		return -EISDIR;
 	}
 	if (device->fd < 0)
@@ -652,11 +655,12 @@ int era_device_check(struct era_device *device, struct era_report *report)
 	if (!device->surprise)
 		return 0;
 	if (device->surprise == -ESTALE) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: changed while it was being read, at offset "
-			   "%" PRIu64,
-			   device->path, device->surprise_offset);
-		return -ESTALE;
+		era_report_kind(
+			report, ERA_KIND_CHANGED, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: changed while it was being read, at offset "
+			"%" PRIu64,
+			device->path, device->surprise_offset);
+		return -EAGAIN;
 	}
 	device->error_offset = device->surprise_offset;
 	return era_device_report(device, report, "read", device->surprise);
@@ -665,8 +669,11 @@ int era_device_check(struct era_device *device, struct era_report *report)
 int era_device_report(struct era_device *device, struct era_report *report,
 		      const char *what, int err)
 {
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: cannot %s at offset %" PRIu64 ": %s", device->path,
-		   what, device->error_offset, strerror(-err));
+	era_report_kind(report,
+			strcmp(what, "read") ? ERA_KIND_TARGET
+					     : ERA_KIND_UNREADABLE,
+			ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: cannot %s at offset %" PRIu64 ": %s", device->path,
+			what, device->error_offset, strerror(-err));
 	return err;
 }

@@ -180,9 +180,10 @@ int undo_log_start(struct undo_log *log, struct era_device *device,
 	log->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (log->fd < 0) {
 		r = -errno;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "cannot create the undo file %s: %s", path,
-			   strerror(-r));
+		era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"cannot create the undo file %s: %s", path,
+				strerror(-r));
 		return r;
 	}
 	log->saved = calloc((size_t)(device->nr_blocks / 64 + 1),
@@ -220,9 +221,10 @@ int undo_log_finish(struct undo_log *log)
 	if (!log->used) /* there is nothing to be undone */
 		unlink(log->path);
 	if (log->error)
-		era_report(log->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "cannot write the undo file %s: %s", log->path,
-			   strerror(-log->error));
+		era_report_kind(log->report, ERA_KIND_TARGET, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"cannot write the undo file %s: %s", log->path,
+				strerror(-log->error));
 	return log->error;
 }
 
@@ -350,17 +352,18 @@ int undo_apply(const char *path, struct era_device *device,
 
 	if (fd < 0) {
 		r = -errno;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "cannot open the undo file %s: %s", path,
-			   strerror(-r));
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "cannot open the undo file %s: %s",
+				path, strerror(-r));
 		return r;
 	}
 	r = check_file(fd, device, &nr_records);
 	if (!r)
 		r = check_unused(fd, device, nr_records);
 	if (r) {
-		era_report(
-			report, ERA_FATAL, NULL, ERA_NO_DATA,
+		era_report_kind(
+			report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+			ERA_NO_DATA,
 			r == -EBADMSG ? "%s is not an undo file, or is damaged"
 			: r == -ENXIO ? "%s belongs to a device of another size"
 			: r == -ESTALE

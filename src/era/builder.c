@@ -30,15 +30,17 @@ int era_builder_report(struct era_builder *builder, int err)
 
 	if (err == -ENOSPC &&
 	    builder->allocator.next >= builder->allocator.refs.nr_blocks)
-		era_report(builder->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is too small: more than %" PRIu64
-			   " metadata blocks are needed, it has %" PRIu64 "%s",
-			   device->path, builder->nr_needed,
-			   builder->allocator.refs.nr_blocks,
-			   builder->in_place ? ", not all of them free" : "");
+		era_report_kind(
+			builder->report, ERA_KIND_TARGET, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%s is too small: more than %" PRIu64
+			" metadata blocks are needed, it has %" PRIu64 "%s",
+			device->path, builder->nr_needed,
+			builder->allocator.refs.nr_blocks,
+			builder->in_place ? ", not all of them free" : "");
 	else if (err == -ENOMEM)
-		era_report(builder->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "out of memory");
+		era_report_kind(builder->report, ERA_KIND_SYSTEM, ERA_FATAL,
+				NULL, ERA_NO_DATA, "out of memory");
 	else
 		era_device_report(device, builder->report, "write", err);
 	return err;
@@ -52,12 +54,13 @@ static int check_room(struct era_builder *builder, uint64_t more)
 	if (device->growable || builder->in_place ||
 	    builder->nr_needed <= builder->allocator.refs.nr_blocks)
 		return 0;
-	era_report(builder->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s is too small: at least %" PRIu64
-		   " metadata blocks (%" PRIu64
-		   " bytes) are needed, it has %" PRIu64,
-		   device->path, builder->nr_needed,
-		   builder->nr_needed * ERA_BLOCK_SIZE, device->nr_blocks);
+	era_report_kind(builder->report, ERA_KIND_TARGET, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%s is too small: at least %" PRIu64
+			" metadata blocks (%" PRIu64
+			" bytes) are needed, it has %" PRIu64,
+			device->path, builder->nr_needed,
+			builder->nr_needed * ERA_BLOCK_SIZE, device->nr_blocks);
 	return -ENOSPC;
 }
 

@@ -308,8 +308,9 @@ int era_metadata_read_snapshot(struct era_superblock *copy,
 			       struct era_report *report)
 {
 	if (!sb->metadata_snap) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s holds no metadata snapshot", device->path);
+		era_report_kind(report, ERA_KIND_NO_SNAPSHOT, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s holds no metadata snapshot",
+				device->path);
 		return -ENODATA;
 	}
 	return era_superblock_read(copy, device, sb->metadata_snap, report);
@@ -374,17 +375,18 @@ int era_metadata_confirm(const struct era_metadata *md)
 	r = era_superblock_read(&now, md->device, location, NULL);
 	if (!r && md->snapshot) {
 		location = now.metadata_snap;
-		r = location == md->sb.location ? 0 : -ESTALE;
+		r = location == md->sb.location ? 0 : -EAGAIN;
 		if (!r)
 			r = era_superblock_read(&now, md->device, location,
 						NULL);
 	}
 	if (!r && is_same_state(&now, &md->sb))
 		return 0;
-	era_report(md->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   md->snapshot ? "%s: the metadata snapshot was dropped "
-				  "while it was being read"
-				: "%s: changed while it was being read",
-		   md->device->path);
-	return -ESTALE;
+	era_report_kind(md->report, ERA_KIND_CHANGED, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			md->snapshot ? "%s: the metadata snapshot was dropped "
+				       "while it was being read"
+				     : "%s: changed while it was being read",
+			md->device->path);
+	return -EAGAIN;
 }

@@ -98,20 +98,24 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 	}
 	newer->found = true;
 	newer->fork_era = later.lowest;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s, which the space map in block %" PRIu64
-		   " proves, dates %" PRIu64
-		   " blocks written since era %" PRIu32
-		   " later; run era_repair",
-		   later.write_lost
-			   ? "a write to the trees was lost: an earlier commit"
-		   : later.dropped
-			   ? "an open writeset was dropped: a bitset that "
-			     "nothing leads to"
-			   : "the superblock is not that of the last commit: a "
-			     "later one",
-		   later.last.sb.space_map.bitmap_root, later.nr_data_blocks,
-		   later.lowest);
+	era_report_kind(
+		report,
+		later.write_lost ? ERA_KIND_LOST_WRITE
+		: later.dropped	 ? ERA_KIND_DROPPED_WRITESET
+				 : ERA_KIND_OLD_SUPERBLOCK,
+		ERA_FATAL, NULL, ERA_NO_DATA,
+		"%s, which the space map in block %" PRIu64
+		" proves, dates %" PRIu64 " blocks written since era %" PRIu32
+		" later; run era_repair",
+		later.write_lost
+			? "a write to the trees was lost: an earlier commit"
+		: later.dropped
+			? "an open writeset was dropped: a bitset that "
+			  "nothing leads to"
+			: "the superblock is not that of the last commit: a "
+			  "later one",
+		later.last.sb.space_map.bitmap_root, later.nr_data_blocks,
+		later.lowest);
 	return 0;
 }
 
@@ -128,13 +132,15 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 	if (!r)
 		r = era_newer_compare(newer, md, NULL, &orphans);
 	if (!r && newer->found)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "a newer history reaches era %" PRIu32 "; %" PRIu64
-			   " blocks written since era %" PRIu32
-			   " are not in the current one: the table was loaded "
-			   "before the suspend; run era_repair",
-			   newer->greatest_era, newer->nr_data_blocks,
-			   newer->fork_era);
+		era_report_kind(
+			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"a newer history reaches era %" PRIu32 "; %" PRIu64
+			" blocks written since era %" PRIu32
+			" are not in the current one: the table was loaded "
+			"before the suspend; run era_repair",
+			newer->greatest_era, newer->nr_data_blocks,
+			newer->fork_era);
 	else if (!r)
 		r = find_later(newer, md, &orphans, reachable, in_use, report);
 	era_orphans_release(&orphans);
@@ -144,10 +150,12 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 	if (!r && scan->nr_unreadable)
 		newer->nr_unreadable = count_unreadable(scan, reachable);
 	if (!r && newer->nr_unreadable)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%" PRIu64
-			   " unreferenced blocks cannot be read: whether a "
-			   "newer history lies there is not known",
-			   newer->nr_unreadable);
+		era_report_kind(
+			report, ERA_KIND_UNREADABLE, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%" PRIu64
+			" unreferenced blocks cannot be read: whether a "
+			"newer history lies there is not known",
+			newer->nr_unreadable);
 	return r;
 }

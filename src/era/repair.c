@@ -197,10 +197,11 @@ static int check_readable(const struct era_salvage *s)
 
 	if (!nr || s->options.reachable_only)
 		return 0;
-	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%" PRIu64 " block%s cannot be read: repair to another "
-		   "device (-o)",
-		   nr, nr == 1 ? "" : "s");
+	era_report_kind(s->report, ERA_KIND_UNREADABLE, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%" PRIu64 " block%s cannot be read: repair to another "
+			"device (-o)",
+			nr, nr == 1 ? "" : "s");
 	return -EIO;
 }
 
@@ -318,11 +319,12 @@ static int check_room(struct era_salvage *s, struct era_builder *builder,
 			    1;
 	if (nr_needed <= nr_free)
 		return 0;
-	era_report(builder->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "there is no room to repair in place: %" PRIu64
-		   " free metadata blocks are needed, %" PRIu64
-		   " are there; repair to another device (-o)",
-		   nr_needed, nr_free);
+	era_report_kind(builder->report, ERA_KIND_TARGET, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"there is no room to repair in place: %" PRIu64
+			" free metadata blocks are needed, %" PRIu64
+			" are there; repair to another device (-o)",
+			nr_needed, nr_free);
 	return -ENOSPC;
 }
 

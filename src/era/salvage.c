@@ -175,12 +175,13 @@ static int check_readable(struct era_salvage *s)
 	s->passed_over = nr && s->options.reachable_only;
 	if (!nr || s->passed_over)
 		return 0;
-	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%" PRIu64
-		   " unreferenced blocks cannot be read (the first is %" PRIu64
-		   "): a newer history may lie there; copy the device, or use "
-		   "--reachable-only",
-		   nr, first);
+	era_report_kind(
+		s->report, ERA_KIND_UNREADABLE, ERA_FATAL, NULL, ERA_NO_DATA,
+		"%" PRIu64
+		" unreferenced blocks cannot be read (the first is %" PRIu64
+		"): a newer history may lie there; copy the device, or use "
+		"--reachable-only",
+		nr, first);
 	return -EIO;
 }
 
@@ -192,9 +193,10 @@ static int check_length(struct era_salvage *s)
 	s->passed_over |= s->options.reachable_only;
 	if (s->passed_over)
 		return 0;
-	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "a newer history may lie in the blocks that are missing; "
-		   "copy the whole device, or use --reachable-only");
+	era_report_kind(
+		s->report, ERA_KIND_CUT_OFF, ERA_FATAL, NULL, ERA_NO_DATA,
+		"a newer history may lie in the blocks that are missing; "
+		"copy the whole device, or use --reachable-only");
 	return -EIO;
 }
 

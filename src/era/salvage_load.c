@@ -25,8 +25,8 @@ static void soften(void *arg, const struct era_problem *problem)
 					     ? ERA_DAMAGED
 					     : problem->severity;
 
-	era_report(s->to, severity, problem->where, problem->data, "%s",
-		   problem->text);
+	era_report_kind(s->to, problem->kind, severity, problem->where,
+			problem->data, "%s", problem->text);
 }
 
 static void soften_init(struct softened *s, struct era_report *to)

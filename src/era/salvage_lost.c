@@ -43,10 +43,10 @@ static int check_told(struct era_salvage *s, const char *option, uint32_t told,
 {
 	if (!told || told == known)
 		return 0;
-	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s %" PRIu32
-		   " contradicts what is left on %s: it is %" PRIu32,
-		   option, told, s->device->path, known);
+	era_report_kind(s->report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s %" PRIu32
+			" contradicts what is left on %s: it is %" PRIu32,
+			option, told, s->device->path, known);
 	return -EINVAL;
 }
 
@@ -55,21 +55,24 @@ static int check_rebuilt(struct era_salvage *s)
 	const struct era_geometry *g = &s->rebuilt.sb.geometry;
 
 	if (!s->orphans.nr_writesets && !s->orphans.nr_era_versions) {
-		era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "nothing of dm-era metadata is left on %s",
-			   s->device->path);
+		era_report_kind(s->report, ERA_KIND_NOT_ERA, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"nothing of dm-era metadata is left on %s",
+				s->device->path);
 		return -ENODATA;
 	}
 	if (!g->data_block_size) {
-		era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "the superblock is lost and nothing else tells the "
-			   "tracking block size: give it with --block-size");
+		era_report_kind(
+			s->report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+			"the superblock is lost and nothing else tells the "
+			"tracking block size: give it with --block-size");
 		return -EINVAL;
 	}
 	if (!g->nr_blocks) {
-		era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "the superblock is lost and nothing else tells the "
-			   "number of data blocks: give it with --nr-blocks");
+		era_report_kind(
+			s->report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+			"the superblock is lost and nothing else tells the "
+			"number of data blocks: give it with --nr-blocks");
 		return -EINVAL;
 	}
 	return era_geometry_check(g, s->report, NULL) ? -EINVAL : 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "era/superblock.h"
@@ -206,6 +207,67 @@ const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 	return NULL;
 }
 
+/*
+ * Whether there is metadata behind a superblock that is none: then it is lost,
+ * and the device is the right one.
+ */
+static bool holds_metadata(struct era_device *device)
+{
+	const size_t nr_at_once = 64;
+	uint8_t *data = malloc(nr_at_once * ERA_BLOCK_SIZE);
+	uint64_t block = era_device_next_data(device, 1);
+	bool found = false;
+
+	while (data && !found && block < device->nr_blocks) {
+		size_t nr = nr_at_once;
+
+		if (nr > device->nr_blocks - block)
+			nr = (size_t)(device->nr_blocks - block);
+		if (!era_device_read(device, block, nr, data))
+			for (size_t i = 0; i < nr && !found; i++)
+				found = block_identify(
+						data + i * ERA_BLOCK_SIZE,
+						block + i) != BLOCK_UNKNOWN;
+		block = era_device_next_data(device, block + nr);
+	}
+	free(data);
+	return found;
+}
+
+/* What sort of fault it is that era_superblock_fault() has found. */
+static enum era_kind fault_kind(const uint8_t *data, uint64_t location)
+{
+	bool sealed = block_check(data, BLOCK_SUPERBLOCK, location) !=
+		      BLOCK_BAD_CHECKSUM;
+
+	if (location != ERA_SUPERBLOCK_LOCATION)
+		return ERA_KIND_DAMAGE;
+	if (!era_superblock_has_magic(data))
+		return ERA_KIND_NOT_ERA;
+	if (!sealed)
+		return era_superblock_is_unfinished(data) ? ERA_KIND_UNFINISHED
+							  : ERA_KIND_DAMAGE;
+	return get_le32(data + SB_VERSION) != ERA_SUPERBLOCK_VERSION
+		       ? ERA_KIND_VERSION
+		       : ERA_KIND_DAMAGE;
+}
+
+static void report_fault(const uint8_t *data, struct era_device *device,
+			 const struct era_where *where, const char *fault,
+			 struct era_report *report)
+{
+	enum era_kind kind = fault_kind(data, where->block);
+	bool lost =
+		report && kind == ERA_KIND_NOT_ERA && holds_metadata(device);
+
+	era_report_kind(report, lost ? ERA_KIND_DAMAGE : kind, ERA_FATAL, where,
+			ERA_NO_DATA,
+			lost ? "%s; but other blocks here are metadata: the "
+			       "superblock is lost"
+			     : "%s",
+			fault);
+}
+
 /* What is shorter than a block may still be known for something else. */
 static int report_too_small(struct era_device *device,
 			    struct era_report *report)
@@ -218,8 +280,9 @@ static int report_too_small(struct era_device *device,
 			? foreign_fault(data, ERA_SUPERBLOCK_LOCATION)
 			: NULL;
 
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s", device->path,
-		   text ? text : "too small to hold metadata");
+	era_report_kind(report, ERA_KIND_NOT_ERA, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: %s", device->path,
+			text ? text : "too small to hold metadata");
 	return -EUCLEAN;
 }
 
@@ -240,13 +303,14 @@ int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 		return report_too_small(device, report);
 	r = era_device_read(device, location, 1, data);
 	if (r) {
-		era_report(report, ERA_FATAL, &where, ERA_NO_DATA,
-			   "the block cannot be read: %s", strerror(-r));
+		era_report_kind(report, ERA_KIND_UNREADABLE, ERA_FATAL, &where,
+				ERA_NO_DATA, "the block cannot be read: %s",
+				strerror(-r));
 		return r;
 	}
 	fault = era_superblock_fault(data, location, buf, sizeof(buf));
 	if (fault) {
-		era_report(report, ERA_FATAL, &where, ERA_NO_DATA, "%s", fault);
+		report_fault(data, device, &where, fault, report);
 		return -EUCLEAN;
 	}
 	era_superblock_get(sb, data);
@@ -262,10 +326,10 @@ bool era_superblock_is_cut_off(const struct era_superblock *sb,
 
 	if (sb->space_map.nr_blocks <= device->nr_blocks)
 		return false;
-	era_report(report, severity, &where, ERA_NO_DATA,
-		   "the device has %" PRIu64
-		   " metadata blocks, its space map counts %" PRIu64,
-		   device->nr_blocks, sb->space_map.nr_blocks);
+	era_report_kind(report, ERA_KIND_CUT_OFF, severity, &where, ERA_NO_DATA,
+			"the device has %" PRIu64
+			" metadata blocks, its space map counts %" PRIu64,
+			device->nr_blocks, sb->space_map.nr_blocks);
 	return true;
 }
 

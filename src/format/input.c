@@ -22,9 +22,11 @@
 static int fail(struct input *in, int err, const char *what)
 {
 	in->error = err;
-	era_report(in->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: %s (at offset %" PRIu64 ")", in->name, what,
-		   in->offset);
+	era_report_kind(in->report,
+			err == -EINVAL ? ERA_KIND_BAD_INPUT : ERA_KIND_ACCESS,
+			ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: %s (at offset %" PRIu64 ")", in->name, what,
+			in->offset);
 	return err;
 }
 
@@ -106,8 +108,9 @@ int input_open_fd(struct input *in, int fd, const char *name,
 	}
 	if (r) {
 		in->error = r;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: cannot read: %s", name, strerror(-r));
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s: cannot read: %s", name,
+				strerror(-r));
 	} else {
 		r = detect_gzip(in);
 	}

@@ -53,8 +53,9 @@ int output_open(struct output *out, const char *path, struct era_report *report)
 		r = chunk_writer_init(&out->writer, out->file.fd,
 				      choose_mode(&out->file));
 		if (r)
-			era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-				   "%s: out of memory", out->file.name);
+			era_report_kind(report, ERA_KIND_SYSTEM, ERA_FATAL,
+					NULL, ERA_NO_DATA, "%s: out of memory",
+					out->file.name);
 	}
 	if (r)
 		output_file_discard(&out->file);
@@ -80,9 +81,10 @@ static void fail(struct output *out, int err)
 	/* whoever read our pipe has had enough */
 	if (err == -EPIPE)
 		return;
-	era_report(out->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: cannot write at offset %" PRIu64 ": %s", out->file.name,
-		   out->writer.offset, strerror(-err));
+	era_report_kind(out->report, ERA_KIND_TARGET, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%s: cannot write at offset %" PRIu64 ": %s",
+			out->file.name, out->writer.offset, strerror(-err));
 }
 
 /* Gives the chunk away if it is full, and gets one. */

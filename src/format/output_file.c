@@ -35,8 +35,8 @@ static struct output_file *temps;
 static int failed(struct era_report *report, const char *name, const char *what,
 		  int err)
 {
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s: %s", name,
-		   what, strerror(err));
+	era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: %s: %s", name, what, strerror(err));
 	return -err;
 }
 
@@ -150,10 +150,11 @@ static void copy_owner_and_mode(int fd, const struct stat *old)
 
 static int is_trap(const char *name, struct era_report *report)
 {
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: belongs to somebody else, in a directory that all may "
-		   "write to: not written to",
-		   name);
+	era_report_kind(
+		report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+		"%s: belongs to somebody else, in a directory that all may "
+		"write to: not written to",
+		name);
 	return -EACCES;
 }
 
@@ -201,10 +202,11 @@ static int open_directly(struct output_file *file, const char *path,
 	if (S_ISDIR(st->st_mode))
 		return failed(report, path, "cannot write", EISDIR);
 	if (S_ISBLK(st->st_mode)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: is a block device, and text is not written "
-			   "over devices",
-			   path);
+		era_report_kind(
+			report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: is a block device, and text is not written "
+			"over devices",
+			path);
 		return -EINVAL;
 	}
 	r = path_check(path, st);

@@ -57,8 +57,9 @@ static int read_at(const struct pack_reader *reader, void *buf, size_t n,
 
 static int open_failed(struct pack_reader *reader, int err)
 {
-	era_report(reader->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "cannot read %s: %s", reader->path, strerror(-err));
+	era_report_kind(reader->report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+			ERA_NO_DATA, "cannot read %s: %s", reader->path,
+			strerror(-err));
 	return err;
 }
 
@@ -70,9 +71,11 @@ static int measure(struct pack_reader *reader)
 	if (fstat(reader->fd, &st))
 		return open_failed(reader, -errno);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		era_report(reader->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is neither a block device nor a regular file",
-			   reader->path);
+		era_report_kind(
+			reader->report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%s is neither a block device nor a regular file",
+			reader->path);
 		return -EINVAL;
 	}
 	size = lseek(reader->fd, 0, SEEK_END);
@@ -112,8 +115,9 @@ static int read_header(struct pack_reader *reader)
 	if (r && get_le64(header) == PACK_MAGIC)
 		fault = "is a pack cut short in its header";
 	if (fault) {
-		era_report(reader->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s %s", reader->path, fault);
+		era_report_kind(reader->report, ERA_KIND_BAD_INPUT, ERA_FATAL,
+				NULL, ERA_NO_DATA, "%s %s", reader->path,
+				fault);
 		return -EINVAL;
 	}
 	reader->nr_blocks = get_le64(header + PACK_HEADER_NR_BLOCKS);
@@ -133,8 +137,9 @@ int pack_reader_open(struct pack_reader *reader, const char *path,
 	reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (reader->fd < 0) {
 		r = -errno;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "cannot open %s: %s", path, strerror(-r));
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "cannot open %s: %s", path,
+				strerror(-r));
 	} else {
 		r = measure(reader);
 	}
@@ -372,17 +377,19 @@ static int report_error(struct pack_reader *reader)
 	if (!err)
 		return 0;
 	if (reader->error_text)
-		era_report(reader->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s, chunk at offset %" PRIu64 ": block %" PRIu64
-			   " %s%s%s",
-			   reader->path, at, reader->error_block,
-			   reader->error_text, err == -EINVAL ? "" : ": ",
-			   err == -EINVAL ? "" : strerror(-err));
+		era_report_kind(reader->report, ERA_KIND_BAD_INPUT, ERA_FATAL,
+				NULL, ERA_NO_DATA,
+				"%s, chunk at offset %" PRIu64
+				": block %" PRIu64 " %s%s%s",
+				reader->path, at, reader->error_block,
+				reader->error_text, err == -EINVAL ? "" : ": ",
+				err == -EINVAL ? "" : strerror(-err));
 	else if (err == -ENODATA || err == -EINVAL)
-		era_report(reader->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is %s, in the chunk at offset %" PRIu64,
-			   reader->path,
-			   err == -EINVAL ? "corrupt" : "cut short", at);
+		era_report_kind(reader->report, ERA_KIND_BAD_INPUT, ERA_FATAL,
+				NULL, ERA_NO_DATA,
+				"%s is %s, in the chunk at offset %" PRIu64,
+				reader->path,
+				err == -EINVAL ? "corrupt" : "cut short", at);
 	else
 		open_failed(reader, err);
 	return err;

@@ -49,14 +49,15 @@ int pack_check_target(const char *path, int input_fd, bool force,
 		return 0; /* nothing there, or opening it will say why */
 	*is_block_device = S_ISBLK(st.st_mode);
 	if (is_same(&st, input_fd)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is both input and output", path);
+		era_report_kind(report, ERA_KIND_USAGE, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s is both input and output",
+				path);
 		return -EINVAL;
 	}
 	if (force || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) ||
 	    !holds_metadata(path))
 		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s holds metadata (--force overwrites it)", path);
+	era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s holds metadata (--force overwrites it)", path);
 	return -EEXIST;
 }

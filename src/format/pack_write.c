@@ -37,9 +37,11 @@ static bool is_zero(const uint8_t *block)
 static int write_failed(struct packer *packer, int err)
 {
 	if (err != -EPIPE)
-		era_report(packer->report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: cannot write at offset %" PRIu64 ": %s",
-			   packer->name, packer->chunks.offset, strerror(-err));
+		era_report_kind(packer->report, ERA_KIND_TARGET, ERA_FATAL,
+				NULL, ERA_NO_DATA,
+				"%s: cannot write at offset %" PRIu64 ": %s",
+				packer->name, packer->chunks.offset,
+				strerror(-err));
 	return err;
 }
 
@@ -138,8 +140,9 @@ static int check_size(const struct era_device *device,
 {
 	if (device->nr_blocks && device->nr_blocks <= PACK_MAX_BLOCKS)
 		return 0;
-	era_report(
-		report, ERA_FATAL, NULL, ERA_NO_DATA,
+	era_report_kind(
+		report, device->nr_blocks ? ERA_KIND_USAGE : ERA_KIND_NOT_ERA,
+		ERA_FATAL, NULL, ERA_NO_DATA,
 		device->nr_blocks
 			? "%s is larger than 1 TiB: this is no metadata device"
 			: "%s is too small to hold metadata",

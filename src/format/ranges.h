@@ -26,6 +26,8 @@ enum range_format {
 	RANGES_XML,
 	RANGES_TEXT,
 	RANGES_JSON,
+	RANGES_CSV,
+	RANGES_DDRESCUE, /* a domain mapfile, always in bytes */
 };
 
 enum range_unit {
@@ -40,10 +42,14 @@ struct range_writer {
 	enum range_format format;
 	enum range_unit unit; /* of text and JSON */
 	uint64_t scale;	      /* units a block */
+	const char *device;   /* of JSON and ddrescue: what is listed */
+	uint64_t next;	      /* of ddrescue: what comes next, in bytes */
+	uint64_t size;	      /* and the end of the device */
 	bool any;	      /* a range has been written */
 };
 
 void range_writer_init(struct range_writer *writer, struct output *out,
-		       enum range_format format, enum range_unit unit);
+		       enum range_format format, enum range_unit unit,
+		       const char *device);
 
 #endif

@@ -49,9 +49,10 @@ static json_t *new_path(const struct era_where *where)
 
 static json_t *new_problem(const struct era_problem *problem)
 {
-	json_t *value = json_pack("{s:s, s:o, s:o}", "severity",
-				  era_severity_name(problem->severity),
-				  "message", new_string(problem->text), "path",
+	json_t *value = json_pack("{s:s, s:s, s:o, s:o}", "severity",
+				  era_severity_name(problem->severity), "kind",
+				  era_kind_name(problem->kind), "message",
+				  new_string(problem->text), "path",
 				  new_path(problem->where));
 
 	if (!value || problem->data.end <= problem->data.begin)
@@ -100,6 +101,44 @@ static json_t *new_counts(const struct era_report *report)
 		}
 	}
 	return counts;
+}
+
+char *report_json_quote(const char *s)
+{
+	json_t *value = new_string(s);
+	char *quoted = json_dumps(value, JSON_ENCODE_ANY);
+
+	json_decref(value);
+	return quoted;
+}
+
+json_t *report_json_new(const char *device, enum era_outcome outcome,
+			const char *advice_code, const char *advice)
+{
+	json_t *root =
+		json_pack("{s:o, s:s, s:b, s:s, s:o}", "device",
+			  device ? new_string(device) : json_null(), "outcome",
+			  era_outcome_name(outcome), "sound",
+			  outcome == ERA_SOUND, "advice_code", advice_code,
+			  "advice", advice ? new_string(advice) : json_null());
+
+	return root;
+}
+
+int report_json_print(json_t *root, const struct report_json *json,
+		      FILE *stream)
+{
+	json_t *problems = report_json_object(json);
+	int r = 0;
+
+	if (!root || !problems || json_object_update(root, problems))
+		r = -ENOMEM;
+	else if (json_dumpf(root, stream, JSON_INDENT(2)) ||
+		 putc('\n', stream) == EOF)
+		r = errno ? -errno : -EIO;
+	json_decref(problems);
+	json_decref(root);
+	return r;
 }
 
 json_t *report_json_object(const struct report_json *json)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Collects problems for a tool's JSON:
- *   { "problems": [ { "severity": "error", "message": "...",
+ *   { "problems": [ { "severity": "error", "kind": "damage", "message": "...",
  *                     "path": [ { "role": "superblock", "block": 0 } ],
  *                     "data_blocks": { "begin": 1018, "end": 2036 } } ],
  *     "problems_omitted": 0,
@@ -14,6 +14,7 @@
 #define FORMAT_REPORT_JSON_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -27,6 +28,21 @@ struct report_json {
 	json_t *problems;
 	uint64_t nr_omitted;
 };
+
+/*
+ * What every tool's report begins with: "device" (as it was named; NULL: none),
+ * "outcome" and "sound", "advice_code" and "advice" (NULL: nothing to do).
+ * NULL where there is no memory.
+ */
+json_t *report_json_new(const char *device, enum era_outcome outcome,
+			const char *advice_code, const char *advice);
+
+/* Takes root over, adds the problems to it and prints all. 0 or -errno. */
+int report_json_print(json_t *root, const struct report_json *json,
+		      FILE *stream);
+
+/* s as a JSON string, to be freed; NULL: no memory. */
+char *report_json_quote(const char *s);
 
 /* 0 or -ENOMEM */
 int report_json_init(struct report_json *json);

@@ -69,9 +69,10 @@ fail_at(struct parser *parser, int64_t line, int64_t column, const char *fmt,
 		if (*p == '\n')
 			*p = p[1] ? ' ' : '\0';
 	}
-	era_report(parser->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: line %" PRId64 ", column %" PRId64 ": %s", parser->name,
-		   line + parser->line_offset, column, text);
+	era_report_kind(parser->report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%s: line %" PRId64 ", column %" PRId64 ": %s",
+			parser->name, line + parser->line_offset, column, text);
 }
 
 static void __attribute__((format(printf, 4, 5)))

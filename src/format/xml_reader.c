@@ -37,8 +37,9 @@ static int check_start(struct input_window *window, const char *name,
 		what = "holds era metadata, not XML";
 	if (!what)
 		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: line 1, column 1: the file %s", name, what);
+	era_report_kind(report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+			ERA_NO_DATA, "%s: line 1, column 1: the file %s", name,
+			what);
 	return -EINVAL;
 }
 
@@ -68,8 +69,8 @@ static int read_xml(struct input *in, const char *name,
 	int r = doc ? input_window_init(&window, in) : -ENOMEM;
 
 	if (r) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: out of memory", name);
+		era_report_kind(report, ERA_KIND_SYSTEM, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s: out of memory", name);
 	} else {
 		xml_document_init(doc, sink);
 		r = read_document(&window, name, doc, lexer, report);

@@ -227,10 +227,11 @@ void array_window_release(struct array_window *window)
 	*window = (struct array_window){ 0 };
 }
 
-void array_map_report(const struct array_map *map, struct era_device *device,
-		      uint32_t index, struct era_report *report,
-		      enum era_severity severity, struct era_data_range data,
-		      const char *text)
+void array_map_report_kind(const struct array_map *map,
+			   struct era_device *device, uint32_t index,
+			   struct era_report *report, enum era_kind kind,
+			   enum era_severity severity,
+			   struct era_data_range data, const char *text)
 {
 	struct era_where chain[BTREE_MAX_DEPTH + 3];
 	uint64_t path[BTREE_MAX_DEPTH];
@@ -264,7 +265,18 @@ void array_map_report(const struct array_map *map, struct era_device *device,
 		chain[n] = (struct era_where){ &chain[n - 1], block_role,
 					       map->slots[slot].block };
 	}
-	era_report(report, severity, &chain[n], data, "%s", text);
+	era_report_kind(report, kind, severity, &chain[n], data, "%s", text);
+}
+
+void array_map_report(const struct array_map *map, struct era_device *device,
+		      uint32_t index, struct era_report *report,
+		      enum era_severity severity, struct era_data_range data,
+		      const char *text)
+{
+	array_map_report_kind(map, device, index, report,
+			      severity == ERA_FATAL ? ERA_KIND_DAMAGE
+						    : ERA_KIND_WASTE,
+			      severity, data, text);
 }
 
 /* Why these bytes are not array block index of map; NULL where they are. */
@@ -319,9 +331,12 @@ static void sort_in(struct array_window *window, struct era_device *device,
 						  window->numbers[i], data);
 		}
 		if (fault)
-			array_map_report(map, device, index, report, ERA_FATAL,
-					 array_map_data(map, index, index + 1),
-					 fault);
+			array_map_report_kind(
+				map, device, index, report,
+				window->failed[i] ? ERA_KIND_UNREADABLE
+						  : ERA_KIND_DAMAGE,
+				ERA_FATAL,
+				array_map_data(map, index, index + 1), fault);
 		else
 			window->values[index - window->first] =
 				data + ARRAY_VALUES;

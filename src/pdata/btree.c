@@ -86,8 +86,10 @@ bool walk_check_block(struct walk *walk, const uint8_t *data, uint8_t failed,
 	enum block_kind really;
 
 	if (failed) {
-		walk_fault(walk, where, range, "the block cannot be read: %s",
-			   strerror(failed));
+		walk->nr_faults++;
+		era_report_kind(walk->report, ERA_KIND_UNREADABLE, ERA_FATAL,
+				where, range, "the block cannot be read: %s",
+				strerror(failed));
 		return false;
 	}
 	switch (block_check(data, kind, where->block)) {

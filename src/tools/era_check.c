@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "era/check.h"
 #include "format/report_json.h"
 #include "tools/confine.h"
@@ -38,7 +36,7 @@ static const struct argp_option options[] = {
 	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
 	  "Do not look for a newer history among unreferenced blocks", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
-	{ "quiet", 'q', NULL, 0, "Print nothing, exit status only", 0 },
+	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
 	{ 0 },
 };
 
@@ -63,6 +61,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
+		if (!*arg) /* lvm has its tools called so */
+			return 0;
 		if (args->device)
 			argp_error(state, "only one device can be checked");
 		args->device = arg;
@@ -79,13 +79,17 @@ static const struct argp argp = { options,
 				  parse,
 				  "DEVICE",
 				  "Checks the metadata of a dm-era device."
-				  "\vExit status: 0 sound, 1 anything else.",
+				  "\vExit status: 0 sound, 1 not sound, 2 it "
+				  "could not be looked at.",
 				  tool_argp_children,
 				  NULL,
 				  NULL };
 
-static int check(const struct arguments *args, struct era_report *report)
+/* current_era stays as it is where no superblock tells. */
+static int check(const struct arguments *args, int64_t *current_era,
+		 struct era_report *report)
 {
+	struct era_superblock sb;
 	struct era_device device;
 	struct progress progress;
 	int r = era_device_open(&device, args->device, 0, NULL, report);
@@ -96,84 +100,99 @@ static int check(const struct arguments *args, struct era_report *report)
 	tool_progress_start(&progress, &device, era_device_used(&device),
 			    args->quiet, args->device);
 	r = era_check(&device, args->flags, report);
+	if (!era_superblock_read(&sb, &device, ERA_SUPERBLOCK_LOCATION, NULL))
+		*current_era = sb.geometry.current_era;
 	tool_progress_finish(&progress, &device);
 	era_device_close(&device);
 	return r;
 }
 
-static bool is_sound(const struct arguments *args,
-		     const struct era_report *report)
+/* As all functions end: with -EUCLEAN where what is wrong was reported. */
+static int judge(const struct arguments *args, int r,
+		 const struct era_report *report)
 {
-	return !report->nr[ERA_FATAL] &&
-	       (args->ignore_non_fatal || !report->nr[ERA_NON_FATAL]);
+	if (r)
+		return r;
+	if (report->nr[ERA_FATAL] ||
+	    (!args->ignore_non_fatal && report->nr[ERA_NON_FATAL]))
+		return -EUCLEAN;
+	return 0;
 }
 
-static int print_json(const struct arguments *args,
-		      const struct report_json *json, bool sound)
+/* Of what ended with r. */
+static enum era_advice choose_advice(int r, const struct era_report *report)
 {
-	json_t *root =
-		json_pack("{s:s, s:b}", "device", args->device, "sound", sound);
-	json_t *problems = report_json_object(json);
-	int r = 0;
-
-	if (!root || !problems || json_object_update(root, problems))
-		r = -ENOMEM;
-	else if (json_dumpf(root, stdout, JSON_INDENT(2)) ||
-		 putchar('\n') == EOF)
-		r = -errno;
-	json_decref(problems);
-	json_decref(root);
-	return r;
+	if (r && !report->nr[ERA_FATAL])
+		return era_kind_advice(ERA_KIND_WASTE);
+	return era_kind_advice(era_report_main_kind(report));
 }
 
 static int check_json(const struct arguments *args, struct era_report *errors)
 {
+	enum era_outcome outcome;
+	enum era_advice advice;
+	char buf[TOOL_ADVICE_MAX];
 	struct report_json json;
-	bool sound;
-	int r = report_json_init(&json);
+	int64_t era = -1;
+	json_t *root;
+	int r = report_json_init(&json), printed;
 
-	if (!r)
-		r = check(args, &json.report);
-	sound = !r && is_sound(args, &json.report);
-	if (!args->quiet) {
-		int printed = print_json(args, &json, sound);
-
-		/* what the report says needs no saying again on stderr */
-		errors->nr[ERA_FATAL] += !printed;
-		r = printed ? printed : r;
-	}
+	if (r)
+		return tool_exit_status(r, errors);
+	r = judge(args, check(args, &era, &json.report), &json.report);
+	if (r != -EUCLEAN)
+		tool_put_into_words(r, &json.report);
+	outcome = era_report_outcome(&json.report, r);
+	advice = choose_advice(r, &json.report);
+	root = report_json_new(args->device, outcome, era_advice_code(advice),
+			       tool_advice(advice, args->device, buf,
+					   sizeof(buf)));
+	json_object_set_new(root, "current_era",
+			    era < 0 ? json_null() : json_integer(era));
+	printed = report_json_print(root, &json, stdout);
 	report_json_release(&json);
-	return r ? r : sound ? 0 : -EUCLEAN;
+	return tool_exit_status_json(printed, outcome, errors);
+}
+
+/* The last line: how much is wrong, and what to do next. */
+static void sum_up(const struct arguments *args, int r,
+		   const struct era_report *report)
+{
+	const uint64_t *nr = report->nr;
+	char buf[TOOL_ADVICE_MAX];
+	const char *next = tool_advice(choose_advice(r, report), args->device,
+				       buf, sizeof(buf));
+
+	if (args->quiet || !(nr[ERA_FATAL] + nr[ERA_NON_FATAL]))
+		return;
+	fprintf(stderr,
+		"%s: %s: %" PRIu64 " error%s, %" PRIu64 " non-fatal%s%s\n",
+		tool_name(), args->device, nr[ERA_FATAL],
+		nr[ERA_FATAL] == 1 ? "" : "s", nr[ERA_NON_FATAL],
+		r && next ? "; next: " : "", r && next ? next : "");
 }
 
 static int check_text(const struct arguments *args, struct era_report *report)
 {
-	const uint64_t *nr = report->nr;
-	int r = check(args, report);
+	int64_t era;
+	int r = judge(args, check(args, &era, report), report);
 
-	if (r)
-		return r;
-	if (!args->quiet && nr[ERA_FATAL] + nr[ERA_NON_FATAL])
-		fprintf(stderr,
-			"%s: %s: %" PRIu64 " error%s, %" PRIu64 " non-fatal\n",
-			tool_name(), args->device, nr[ERA_FATAL],
-			nr[ERA_FATAL] == 1 ? "" : "s", nr[ERA_NON_FATAL]);
-	return is_sound(args, report) ? 0 : -EUCLEAN;
+	/* with non-fatal problems alone there is nothing more to say */
+	if (r != -EUCLEAN)
+		tool_put_into_words(r, report);
+	sum_up(args, r, report);
+	return era_report_outcome(report, r);
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments args = { .device = NULL };
 	struct report_text text;
-	int r;
 
 	tool_init(argv);
 	tool_parse(&argp, argc, argv, &args);
 	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
-	r = args.json ? check_json(&args, &text.report)
-		      : check_text(&args, &text.report);
-	/* with non-fatal problems alone there is nothing more to say, either */
-	text.report.nr[ERA_FATAL] += r == -EUCLEAN;
-	return tool_exit_status(r, &text.report);
+	return args.json ? check_json(&args, &text.report)
+			 : check_text(&args, &text.report);
 }

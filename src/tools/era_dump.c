@@ -165,5 +165,6 @@ int main(int argc, char **argv)
 	tool_parse(&argp, argc, argv, &args);
 	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
-	return tool_exit_status(run(&args, &text.report), &text.report);
+	return tool_source_exit_status(run(&args, &text.report), &args.source,
+				       &text.report);
 }

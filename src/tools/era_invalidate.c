@@ -37,10 +37,11 @@ static const struct argp_option options[] = {
 	  "Blocks that were written in ERA or later", 0 },
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, compressed where its name ends in .gz", 0 },
-	{ "format", KEY_FORMAT, "FORMAT", 0, "xml (the default), text or json",
+	{ "format", KEY_FORMAT, "FORMAT", 0,
+	  "xml (the default), text, json, csv or ddrescue (a domain mapfile)",
 	  0 },
 	{ "unit", KEY_UNIT, "UNIT", 0,
-	  "Of text and json: blocks (the default), sectors or bytes", 0 },
+	  "Of text, csv and json: blocks (the default), sectors or bytes", 0 },
 	{ "max-ranges", KEY_MAX_RANGES, "NUMBER", 0,
 	  "At most NUMBER ranges: where there are more, neighbours are merged "
 	  "and blocks between them listed too",
@@ -50,13 +51,13 @@ static const struct argp_option options[] = {
 
 /* The position of arg in names, or bad usage. */
 static unsigned int parse_name(const char *arg, const char *const *names,
-			       const char *what, struct argp_state *state)
+			       const char *what, const char *all,
+			       struct argp_state *state)
 {
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; names[i]; i++)
 		if (!strcmp(arg, names[i]))
 			return i;
-	argp_error(state, "unknown %s '%s' (%s, %s or %s)", what, arg, names[0],
-		   names[1], names[2]);
+	argp_error(state, "unknown %s '%s' (%s)", what, arg, all);
 	return 0;
 }
 
@@ -66,13 +67,18 @@ static void check_usage(const struct arguments *args, struct argp_state *state)
 		argp_error(state, "no era given (--written-since)");
 	if (args->have_unit && args->format == RANGES_XML)
 		argp_error(state, "XML always counts blocks, --unit is for "
-				  "--format=text and --format=json");
+				  "--format=text, csv and json");
+	if (args->have_unit && args->format == RANGES_DDRESCUE &&
+	    args->unit != UNIT_BYTES)
+		argp_error(state, "a mapfile of ddrescue is in bytes");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	static const char *const formats[] = { "xml", "text", "json" };
-	static const char *const units[] = { "blocks", "sectors", "bytes" };
+	static const char *const formats[] = { "xml", "text",	  "json",
+					       "csv", "ddrescue", NULL };
+	static const char *const units[] = { "blocks", "sectors", "bytes",
+					     NULL };
 	struct arguments *args = state->input;
 
 	switch (key) {
@@ -80,15 +86,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &args->source;
 		return 0;
 	case KEY_WRITTEN_SINCE:
-		args->era = (uint32_t)tool_parse_number(
-			arg, UINT32_MAX, "--written-since", state);
+		args->era = tool_parse_era(arg, UINT32_MAX, "--written-since",
+					   state);
 		args->have_era = true;
 		return 0;
 	case KEY_FORMAT:
-		args->format = parse_name(arg, formats, "format", state);
+		args->format =
+			parse_name(arg, formats, "format",
+				   "xml, text, json, csv or ddrescue", state);
 		return 0;
 	case KEY_UNIT:
-		args->unit = parse_name(arg, units, "unit", state);
+		args->unit = parse_name(arg, units, "unit",
+					"blocks, sectors or bytes", state);
 		args->have_unit = true;
 		return 0;
 	case KEY_MAX_RANGES:
@@ -148,7 +157,8 @@ static int list(const struct arguments *args, struct era_device *device,
 			    args->source.quiet, args->output);
 	r = tool_source_open_metadata(&md, device, &args->source, report);
 	if (!r) {
-		range_writer_init(&writer, out, args->format, args->unit);
+		range_writer_init(&writer, out, args->format, args->unit,
+				  args->source.device);
 		if (args->max_ranges)
 			r = read_limited(args, &md, &writer.visitor, report);
 		else
@@ -187,5 +197,6 @@ int main(int argc, char **argv)
 	tool_parse(&argp, argc, argv, &args);
 	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
-	return tool_exit_status(run(&args, &text.report), &text.report);
+	return tool_source_exit_status(run(&args, &text.report), &args.source,
+				       &text.report);
 }

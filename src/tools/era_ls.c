@@ -13,6 +13,7 @@
 
 #include "era/summary.h"
 #include "format/human_size.h"
+#include "format/report_json.h"
 #include "tools/confine.h"
 #include "tools/source.h"
 #include "tools/table.h"
@@ -99,8 +100,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->json = true;
 		return 0;
 	case KEY_WRITTEN_SINCE:
-		args->era = (uint32_t)tool_parse_number(
-			arg, UINT32_MAX, "--written-since", state);
+		args->era = tool_parse_era(arg, UINT32_MAX, "--written-since",
+					   state);
 		args->have_era = true;
 		return 0;
 	case KEY_LINES:
@@ -132,6 +133,7 @@ struct listing {
 	bool have_copy;		  /* the metadata snapshot can be read */
 	uint32_t copy_era;	  /* eras below are in it */
 	uint64_t block_size;	  /* bytes */
+	uint32_t current_era;	  /* of what is listed */
 	struct era_summary summary;
 };
 
@@ -333,26 +335,52 @@ static json_t *new_superblock(const struct listing *listing)
 			 "metadata_snapshot", snapshot);
 }
 
-static int print_json(const struct listing *listing)
+static json_t *new_eras(const struct listing *listing)
 {
-	const struct arguments *args = listing->args;
-	json_t *eras = json_array(), *root;
-	int r = eras ? for_each_line(listing, add_object, eras) : -ENOMEM;
+	json_t *eras = json_array();
 
-	if (r) {
+	if (eras && for_each_line(listing, add_object, eras)) {
 		json_decref(eras);
-		return r;
+		return NULL;
 	}
-	root = json_pack("{s:o, s:s, s:o}", "superblock",
-			 new_superblock(listing), "source",
-			 args->source.snapshot ? "metadata_snapshot" : "live",
-			 "eras", eras);
-	if (!root)
+	return eras;
+}
+
+/* What could not be listed is null: no list is not an empty one. */
+static json_t *new_listing(const struct listing *listing, bool complete)
+{
+	const char *source =
+		listing->args->source.snapshot ? "metadata_snapshot" : "live";
+
+	if (!complete)
+		return json_pack("{s:n, s:n, s:s, s:n}", "current_era",
+				 "superblock", "source", source, "eras");
+	return json_pack("{s:I, s:o, s:s, s:o}", "current_era",
+			 (json_int_t)listing->current_era, "superblock",
+			 new_superblock(listing), "source", source, "eras",
+			 new_eras(listing));
+}
+
+static int print_json(const struct listing *listing, int r,
+		      const struct report_json *json)
+{
+	enum era_kind kind = era_report_main_kind(&json->report);
+	enum era_advice advice = era_kind_advice(kind);
+	const char *device = listing->args->source.device;
+	char buf[TOOL_ADVICE_MAX];
+	json_t *root =
+		report_json_new(device, era_report_outcome(&json->report, r),
+				era_advice_code(advice),
+				tool_advice(advice, device, buf, sizeof(buf)));
+	json_t *rest = new_listing(listing, !r);
+
+	if (!rest || json_object_update(root, rest)) {
+		json_decref(rest);
+		json_decref(root);
 		return -ENOMEM;
-	if (json_dumpf(root, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
-		r = -errno;
-	json_decref(root);
-	return r;
+	}
+	json_decref(rest);
+	return report_json_print(root, json, stdout);
 }
 
 /* A snapshot that cannot be read is no reason not to list what can be. */
@@ -385,6 +413,7 @@ static int summarise(struct listing *listing, struct era_device *device,
 			    args->source.quiet, args->source.device);
 	r = tool_source_open_metadata(&md, device, &args->source, report);
 	if (!r) {
+		listing->current_era = md.sb.geometry.current_era;
 		r = era_summary_make(&listing->summary, &md, args->max_lines);
 		era_metadata_release(&md);
 	}
@@ -392,36 +421,57 @@ static int summarise(struct listing *listing, struct era_device *device,
 	return r;
 }
 
-static int list(const struct arguments *args, struct era_device *device,
+static int load(struct listing *listing, struct era_device *device,
 		struct era_report *report)
 {
-	struct listing listing = { .args = args };
-	int r = era_superblock_read(&listing.sb, device,
+	int r = era_superblock_read(&listing->sb, device,
 				    ERA_SUPERBLOCK_LOCATION, report);
 
 	if (r)
 		return r;
-	listing.block_size =
-		listing.sb.geometry.data_block_size * UINT64_C(512);
-	r = summarise(&listing, device, report);
-	if (!r) {
-		read_copy(&listing, device, report);
-		r = args->json ? print_json(&listing) : print_text(&listing);
-	}
-	era_summary_release(&listing.summary);
+	listing->block_size =
+		listing->sb.geometry.data_block_size * UINT64_C(512);
+	r = summarise(listing, device, report);
+	if (!r)
+		read_copy(listing, device, report);
 	return r;
 }
 
-static int run(const struct arguments *args, struct era_report *report)
+static int open_and_load(struct listing *listing, struct era_report *report)
 {
 	struct era_device device;
-	int r = tool_source_open(&device, &args->source, report);
+	int r = tool_source_open(&device, &listing->args->source, report);
 
 	if (r)
 		return r;
-	r = list(args, &device, report);
+	r = load(listing, &device, report);
 	era_device_close(&device);
 	return r;
+}
+
+static int run_json(struct listing *listing, struct era_report *errors)
+{
+	struct report_json json;
+	enum era_outcome outcome;
+	int r = report_json_init(&json), printed;
+
+	if (r)
+		return tool_exit_status(r, errors);
+	r = open_and_load(listing, &json.report);
+	tool_put_into_words(r, &json.report);
+	outcome = era_report_outcome(&json.report, r);
+	printed = print_json(listing, r, &json);
+	report_json_release(&json);
+	return tool_exit_status_json(printed, outcome, errors);
+}
+
+static int run_text(struct listing *listing, struct era_report *report)
+{
+	int r = open_and_load(listing, report);
+
+	if (!r)
+		r = print_text(listing);
+	return tool_source_exit_status(r, &listing->args->source, report);
 }
 
 int main(int argc, char **argv)
@@ -435,13 +485,16 @@ int main(int argc, char **argv)
 			    .nr_chosen = 6 },
 		.max_lines = DEFAULT_LINES,
 	};
+	struct listing listing = { .args = &args };
 	struct report_text text;
-	int r;
+	int status;
 
 	tool_init(argv);
 	tool_parse(&argp, argc, argv, &args);
 	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
-	r = run(&args, &text.report);
-	return tool_exit_status(r, &text.report);
+	status = args.json ? run_json(&listing, &text.report)
+			   : run_text(&listing, &text.report);
+	era_summary_release(&listing.summary);
+	return status;
 }

@@ -86,8 +86,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &args->source;
 		return 0;
 	case KEY_WRITTEN_SINCE:
-		args->era = (uint32_t)tool_parse_number(
-			arg, UINT32_MAX, "--written-since", state);
+		args->era = tool_parse_era(arg, UINT32_MAX, "--written-since",
+					   state);
 		return 0;
 	case KEY_COLOR:
 		args->color = parse_name(arg, colors, "--color", state);
@@ -274,5 +274,5 @@ int main(int argc, char **argv)
 	tool_confine(args.output != NULL);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
 	r = run(&args, &text.report);
-	return tool_exit_status(r, &text.report);
+	return tool_source_exit_status(r, &args.source, &text.report);
 }

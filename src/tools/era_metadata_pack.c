@@ -50,6 +50,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'q':
 		args->quiet = true;
 		return 0;
+	case ARGP_KEY_ARG:
+		/* lvm has its tools called with one that is empty */
+		return *arg ? ARGP_ERR_UNKNOWN : 0;
 	case ARGP_KEY_END:
 		if (!args->input)
 			argp_error(state, "no input given (-i)");
@@ -66,7 +69,7 @@ static const struct argp argp = {
 	"-i DEVICE -o FILE",
 	"Packs the metadata of a dm-era device into a file for a bug report."
 	"\vThe format is that of thin_metadata_pack. Exit status: 0 packed, "
-	"1 anything else.",
+	"1 what is there is no metadata, 2 it could not be read or written.",
 	tool_argp_children,
 	NULL,
 	NULL

@@ -19,6 +19,7 @@
 #include "era/size.h"
 #include "era/visitor.h"
 #include "format/human_size.h"
+#include "format/report_json.h"
 #include "pdata/block.h"
 #include "tools/confine.h"
 #include "tools/tool.h"
@@ -135,6 +136,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
+		if (!*arg) /* lvm has its tools called so */
+			return 0;
 		if (args->origin)
 			argp_error(state, "only one device can be looked at");
 		args->origin = arg;
@@ -179,8 +182,8 @@ static int origin_size(const char *path, uint64_t *size,
 	if (fd >= 0)
 		close(fd);
 	if (r)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s", path,
-			   strerror(-r));
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s: %s", path, strerror(-r));
 	return r;
 }
 
@@ -209,11 +212,11 @@ static int count_blocks(struct arguments *args, struct era_report *report)
 			  !!(args->device_size % args->block_size);
 	if (args->nr_blocks < ERA_MAX_NR_BLOCKS)
 		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%" PRIu64 " blocks are more than dm-era can track; "
-		   "a block size of %s would do",
-		   args->nr_blocks,
-		   human_size(text, least_block_size(args->device_size)));
+	era_report_kind(report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%" PRIu64 " blocks are more than dm-era can track; "
+			"a block size of %s would do",
+			args->nr_blocks,
+			human_size(text, least_block_size(args->device_size)));
 	return -EINVAL;
 }
 
@@ -309,7 +312,8 @@ static json_t *new_parts(const struct era_size *size)
 	return parts;
 }
 
-static int print_json(const struct arguments *args, const struct era_size *size)
+static json_t *new_figures(const struct arguments *args,
+			   const struct era_size *size)
 {
 	uint64_t nr = addressable(size->nr_blocks);
 	json_t *root = json_pack(
@@ -323,44 +327,74 @@ static int print_json(const struct arguments *args, const struct era_size *size)
 		"worst_case_blocks", (json_int_t)size->nr_blocks, "fits",
 		size->nr_blocks <= MAX_METADATA_BLOCKS, "parts",
 		new_parts(size));
-	int r = 0;
 
-	if (!root)
-		return -ENOMEM;
 	if (!args->block_size)
 		json_object_set_new(root, "block_size", json_null());
-	if (json_dumpf(root, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
-		r = -errno;
-	json_decref(root);
-	return r;
+	return root;
 }
 
-static int run(struct arguments *args, struct era_report *report)
+static int calculate(struct arguments *args, struct era_size *size,
+		     struct era_report *report)
 {
-	struct era_size size;
 	int r = count_blocks(args, report);
 
 	if (r)
 		return r;
-	era_size_worst_case(&size, (uint32_t)args->nr_blocks, args->nr_eras,
+	era_size_worst_case(size, (uint32_t)args->nr_blocks, args->nr_eras,
 			    !args->no_snapshot);
-	warn(&size, report);
-	if (args->json)
-		return print_json(args, &size);
-	print_text(args, &size);
+	warn(size, report);
 	return 0;
+}
+
+static int run_json(struct arguments *args, struct era_report *errors)
+{
+	struct report_json json;
+	enum era_outcome outcome;
+	enum era_advice advice;
+	struct era_size size;
+	json_t *root, *figures = NULL;
+	int r = report_json_init(&json);
+
+	if (r)
+		return tool_exit_status(r, errors);
+	r = calculate(args, &size, &json.report);
+	tool_put_into_words(r, &json.report);
+	outcome = era_report_outcome(&json.report, r);
+	advice = era_kind_advice(era_report_main_kind(&json.report));
+	root = report_json_new(args->origin, outcome, era_advice_code(advice),
+			       NULL);
+	if (!r)
+		figures = new_figures(args, &size);
+	if (!r && (!figures || json_object_update(root, figures)))
+		r = -ENOMEM;
+	json_decref(figures);
+	if (r != -ENOMEM)
+		r = report_json_print(root, &json, stdout);
+	else
+		json_decref(root);
+	report_json_release(&json);
+	return tool_exit_status_json(r, outcome, errors);
+}
+
+static int run_text(struct arguments *args, struct era_report *report)
+{
+	struct era_size size;
+	int r = calculate(args, &size, report);
+
+	if (!r)
+		print_text(args, &size);
+	return tool_exit_status(r, report);
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments args = { .nr_eras = DEFAULT_ERAS };
 	struct report_text text;
-	int r;
 
 	tool_init(argv);
 	tool_parse(&argp, argc, argv, &args);
 	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
-	r = run(&args, &text.report);
-	return tool_exit_status(r, &text.report);
+	return args.json ? run_json(&args, &text.report)
+			 : run_text(&args, &text.report);
 }

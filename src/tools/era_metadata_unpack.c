@@ -50,6 +50,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'q':
 		args->quiet = true;
 		return 0;
+	case ARGP_KEY_ARG:
+		/* lvm has its tools called with one that is empty */
+		return *arg ? ARGP_ERR_UNKNOWN : 0;
 	case ARGP_KEY_END:
 		if (!args->input)
 			argp_error(state, "no input given (-i)");
@@ -65,7 +68,8 @@ static const struct argp argp = {
 	parse,
 	"-i FILE -o FILE|DEVICE",
 	"Unpacks metadata that era_metadata_pack or thin_metadata_pack packed."
-	"\vExit status: 0 unpacked, 1 anything else.",
+	"\vExit status: 0 unpacked, 1 the pack is damaged, 2 it could not be "
+	"read or nothing could be written.",
 	tool_argp_children,
 	NULL,
 	NULL
@@ -94,10 +98,11 @@ static int fill_file(struct pack_reader *reader, struct output_file *file,
 
 	if (ftruncate(file->fd, (off_t)(reader->nr_blocks * ERA_BLOCK_SIZE))) {
 		r = -errno;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: cannot make it %" PRIu64 " bytes long: %s",
-			   file->name, reader->nr_blocks * ERA_BLOCK_SIZE,
-			   strerror(-r));
+		era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"%s: cannot make it %" PRIu64 " bytes long: %s",
+				file->name, reader->nr_blocks * ERA_BLOCK_SIZE,
+				strerror(-r));
 		return r;
 	}
 	era_device_init_new(&device, file->name, file->fd, NULL);

@@ -72,7 +72,7 @@ static const struct argp_option options[] = {
 	  "history is lost",
 	  0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
-	{ "quiet", 'q', NULL, 0, "Print nothing, exit status only", 0 },
+	{ "quiet", 'q', NULL, 0, "No messages and no summary, status only", 0 },
 	{ 0 },
 };
 
@@ -118,8 +118,8 @@ static error_t parse_geometry(int key, char *arg, struct argp_state *state)
 			arg, ERA_MAX_NR_BLOCKS - 1, "--nr-blocks", state);
 		return 0;
 	case KEY_CURRENT_ERA:
-		g->current_era = (uint32_t)tool_parse_number(
-			arg, UINT32_MAX - 2, "--current-era", state);
+		g->current_era = tool_parse_era(arg, UINT32_MAX - 2,
+						"--current-era", state);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -161,6 +161,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
+		if (!*arg) /* lvm has its tools called so */
+			return 0;
 		if (args->device)
 			argp_error(state, "unexpected argument '%s'", arg);
 		args->device = arg;
@@ -181,7 +183,8 @@ static const struct argp argp = {
 	"in doubt counts as written."
 	"\vExit status: 0 where the result is sound, whatever had to be "
 	"assumed; "
-	"1 anything else.",
+	"1 nothing sound could be made of it, 2 it could not be looked at or "
+	"written.",
 	tool_argp_children,
 	NULL,
 	NULL
@@ -242,8 +245,8 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 	int r;
 
 	if (tool_is_device(args->output, salvage->device)) {
-		era_report(
-			report, ERA_FATAL, NULL, ERA_NO_DATA,
+		era_report_kind(
+			report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
 			"%s is both input and output (--in-place repairs it)",
 			args->output);
 		return -EINVAL;
@@ -345,51 +348,53 @@ static int apply_undo(const struct arguments *args, struct era_report *report)
 	return r;
 }
 
+static const char *device_name(const struct arguments *args)
+{
+	if (args->undo_apply)
+		return args->device;
+	return args->in_place ? args->in_place : args->input;
+}
+
 static int run_json(const struct arguments *args, struct era_report *errors)
 {
 	struct repair_summary summary = { .nr_counts = 0 };
 	struct report_json json;
+	enum era_outcome outcome;
 	int r = report_json_init(&json), printed;
 
 	if (r)
-		return r;
+		return tool_exit_status(r, errors);
 	r = run(args, &summary, &json.report);
-	if (!args->quiet) {
-		printed = repair_summary_json(&summary, &json, !r);
-		/* what the report says needs no saying again on stderr */
-		errors->nr[ERA_FATAL] += !printed;
-		r = printed ? printed : r;
-	}
+	tool_put_into_words(r, &json.report);
+	outcome = era_report_outcome(&json.report, r);
+	printed = repair_summary_json(&summary, device_name(args), &json,
+				      outcome);
 	report_json_release(&json);
 	repair_summary_release(&summary);
-	return r;
+	return tool_exit_status_json(printed, outcome, errors);
 }
 
 static int run_text(const struct arguments *args, struct era_report *report)
 {
 	struct repair_summary summary = { .nr_counts = 0 };
-	int r = run(args, &summary, report);
+	int r = args->undo_apply ? apply_undo(args, report)
+				 : run(args, &summary, report);
 
-	if (!r && !args->quiet)
+	if (!r && !args->undo_apply && !args->quiet)
 		repair_summary_text(&summary, stdout);
 	repair_summary_release(&summary);
-	return r;
+	return tool_exit_status_of(r, device_name(args), args->quiet, report);
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments args = { .input = NULL };
 	struct report_text text;
-	int r;
 
 	tool_init(argv);
 	tool_parse(&argp, argc, argv, &args);
 	tool_confine(!args.dry_run);
 	report_text_init(&text, stderr, tool_name(), args.quiet);
-	if (args.undo_apply)
-		r = apply_undo(&args, &text.report);
-	else
-		r = args.json ? run_json(&args, &text.report)
-			      : run_text(&args, &text.report);
-	return tool_exit_status(r, &text.report);
+	return args.json && !args.undo_apply ? run_json(&args, &text.report)
+					     : run_text(&args, &text.report);
 }

@@ -46,6 +46,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
+		if (!*arg) /* lvm has its tools called so */
+			return 0;
 		argp_error(state, "unexpected argument '%s'", arg);
 		return 0;
 	case ARGP_KEY_END:
@@ -137,8 +139,9 @@ static int restore(const struct arguments *args, struct input *in,
 	if (r)
 		return r;
 	if (is_same(in, &target.device)) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s is both input and output", args->output);
+		era_report_kind(report, ERA_KIND_USAGE, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s is both input and output",
+				args->output);
 		r = -EINVAL;
 	}
 	if (!r)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tools/repair_summary.h"
+#include "tools/tool.h"
 
 void repair_summary_take(struct repair_summary *summary,
 			 const struct era_salvage *s)
@@ -108,43 +109,83 @@ static uint64_t total_of(const struct repair_summary *summary,
 	return nr;
 }
 
-/* One line for whoever runs the next backup. */
-static void format_advice(const struct repair_summary *summary, char *buf,
-			  size_t size)
+/* What whoever runs the next backup is to do. */
+enum backup_advice {
+	ADVICE_CONFIRM_ERA,
+	ADVICE_FULL_UNREADABLE,
+	ADVICE_NONE,
+	ADVICE_COMPLETE,
+	ADVICE_FULL,
+	ADVICE_COMPLETE_WITH_EXTRA,
+};
+
+static const char *const advice_codes[] = {
+	[ADVICE_CONFIRM_ERA] = "full_backup_or_current_era",
+	[ADVICE_FULL_UNREADABLE] = "full_backup",
+	[ADVICE_NONE] = "none",
+	[ADVICE_COMPLETE] = "complete",
+	[ADVICE_FULL] = "full_backup",
+	[ADVICE_COMPLETE_WITH_EXTRA] = "complete_with_extra",
+};
+
+static enum backup_advice choose_advice(const struct repair_summary *summary)
 {
 	uint32_t era = 0;
 	uint64_t nr = total_of(summary, ERA_ASSUMPTION, &era);
 
 	if (summary->era_inferred)
-		snprintf(buf, size,
-			 "the current era could only be inferred: take a full "
-			 "backup, or repair again with --current-era set to "
-			 "the greatest era that a backup has recorded");
-	else if (summary->passed_over)
-		snprintf(buf, size,
-			 "take a full backup: a newer history may have lain in "
-			 "the blocks that could not be read");
-	else if (!nr && summary->exact)
-		snprintf(buf, size,
-			 "blocks written since any era are complete, and "
-			 "nothing had to be assumed");
-	else if (!nr)
-		snprintf(buf, size,
-			 "blocks written since any era are complete by the "
-			 "evidence named above; no block had to be assumed "
-			 "written");
-	else if (nr >= summary->geometry.nr_blocks / 2)
+		return ADVICE_CONFIRM_ERA;
+	if (summary->passed_over)
+		return ADVICE_FULL_UNREADABLE;
+	if (!nr)
+		return summary->exact ? ADVICE_NONE : ADVICE_COMPLETE;
+	if (nr >= summary->geometry.nr_blocks / 2)
+		return ADVICE_FULL;
+	return ADVICE_COMPLETE_WITH_EXTRA;
+}
+
+/* The same as one line. */
+static void format_advice(const struct repair_summary *summary, char *buf,
+			  size_t size)
+{
+	static const char *const texts[] = {
+		[ADVICE_CONFIRM_ERA] =
+			"the current era could only be inferred: take a full "
+			"backup, or repair again with --current-era set to "
+			"the greatest era that a backup has recorded",
+		[ADVICE_FULL_UNREADABLE] =
+			"take a full backup: a newer history may have lain in "
+			"the blocks that could not be read",
+		[ADVICE_NONE] =
+			"blocks written since any era are complete, and "
+			"nothing had to be assumed",
+		[ADVICE_COMPLETE] =
+			"blocks written since any era are complete by the "
+			"evidence named above; no block had to be assumed "
+			"written",
+	};
+	enum backup_advice advice = choose_advice(summary);
+	uint32_t era = 0;
+	uint64_t nr = total_of(summary, ERA_ASSUMPTION, &era);
+
+	switch (advice) {
+	case ADVICE_FULL:
 		snprintf(buf, size,
 			 "take a full backup: %" PRIu64 " of %" PRIu32
 			 " data blocks had to be assumed written (since era "
 			 "%" PRIu64 " the list is exact)",
 			 nr, summary->geometry.nr_blocks, (uint64_t)era + 1);
-	else
+		break;
+	case ADVICE_COMPLETE_WITH_EXTRA:
 		snprintf(buf, size,
 			 "blocks written since era %" PRIu64
 			 " are complete and exact; lists since an earlier era "
 			 "are complete, with up to %" PRIu64 " blocks too many",
 			 (uint64_t)era + 1, nr);
+		break;
+	default:
+		snprintf(buf, size, "%s", texts[advice]);
+	}
 }
 
 static const char *class_name(enum era_class class)
@@ -298,24 +339,39 @@ static json_t *summary_json(const struct repair_summary *summary)
 		"exact_since", (json_int_t)assumed + 1, "advice", advice);
 }
 
-int repair_summary_json(const struct repair_summary *summary,
-			const struct report_json *report, bool sound)
+/* What is to be done after a repair, or instead of one that failed. */
+static json_t *new_head(const struct repair_summary *summary,
+			const char *device, const struct era_report *report,
+			enum era_outcome outcome)
 {
-	json_t *root = json_pack("{s:b}", "sound", sound);
-	json_t *problems = report_json_object(report), *result = NULL;
-	int r = 0;
+	enum era_advice next = era_kind_advice(era_report_main_kind(report));
+	char text[TOOL_ADVICE_MAX];
 
-	if (summary->known)
-		result = summary_json(summary);
-	if (!root || !problems || (summary->known && !result) ||
-	    json_object_update(root, problems) ||
-	    (result && json_object_set(root, "repair", result)))
-		r = -ENOMEM;
-	else if (json_dumpf(root, stdout, JSON_INDENT(2)) ||
-		 putchar('\n') == EOF)
-		r = -errno;
-	json_decref(result);
-	json_decref(problems);
-	json_decref(root);
-	return r;
+	if (outcome != ERA_SOUND)
+		return report_json_new(device, outcome, era_advice_code(next),
+				       tool_advice(next, device, text,
+						   sizeof(text)));
+	format_advice(summary, text, sizeof(text));
+	return report_json_new(device, outcome,
+			       advice_codes[choose_advice(summary)], text);
+}
+
+int repair_summary_json(const struct repair_summary *summary,
+			const char *device, const struct report_json *report,
+			enum era_outcome outcome)
+{
+	json_t *root = new_head(summary, device, &report->report, outcome);
+
+	json_object_set_new(
+		root, "current_era",
+		summary->known && outcome == ERA_SOUND
+			? json_integer(
+				  (json_int_t)summary->geometry.current_era)
+			: json_null());
+	if (summary->known &&
+	    json_object_set_new(root, "repair", summary_json(summary))) {
+		json_decref(root);
+		return -ENOMEM;
+	}
+	return report_json_print(root, report, stdout);
 }

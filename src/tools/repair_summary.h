@@ -54,9 +54,10 @@ int repair_summary_raised(void *arg, enum era_class class, uint32_t begin,
 			  uint32_t end, uint32_t era);
 void repair_summary_text(const struct repair_summary *summary, FILE *stream);
 
-/* The JSON report to stdout; sound: whether the repair succeeded. */
+/* The JSON report to stdout; outcome: of the repair of device. */
 int repair_summary_json(const struct repair_summary *summary,
-			const struct report_json *problems, bool sound);
+			const char *device, const struct report_json *problems,
+			enum era_outcome outcome);
 void repair_summary_release(struct repair_summary *summary);
 
 #endif

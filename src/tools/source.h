@@ -15,6 +15,8 @@
 
 struct tool_source {
 	const char *device;
+	uint64_t snapshot_block; /* where it has to be */
+	bool have_snapshot_block;
 	bool snapshot;	     /* the metadata snapshot, not the live state */
 	bool reachable_only; /* whatever unreferenced blocks say */
 	bool quiet;
@@ -24,9 +26,14 @@ struct tool_source {
  * The argument DEVICE, --metadata-snapshot, --reachable-only, --quiet and what
  * all tools have; to be named as argp's children. The tool's own parser must
  * set state->child_inputs[0] to the source on ARGP_KEY_INIT, and leave
- * ARGP_KEY_ARG alone.
+ * ARGP_KEY_ARG alone. A number that stands between --metadata-snapshot and
+ * DEVICE is its BLOCK, as other suites have it.
  */
 extern const struct argp_child tool_source_argp_children[];
+
+/* tool_exit_status_of() the source. */
+int tool_source_exit_status(int r, const struct tool_source *source,
+			    struct era_report *report);
 
 /* Opens the device: shared where only its metadata snapshot is read. */
 int tool_source_open(struct era_device *device,

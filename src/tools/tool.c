@@ -19,18 +19,29 @@
 
 #include "tools/tool.h"
 
+/* other suites' choice between read(2) and io_uring; there is one way here */
+#define KEY_IO_ENGINE 0x300
+
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
 	(void)arg;
-	if (key != 'h')
-		return ARGP_ERR_UNKNOWN;
-	argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
-	return 0;
+	switch (key) {
+	case 'h':
+		argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+		return 0;
+	case 'v':
+	case KEY_IO_ENGINE:
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
 }
 
 /* argp's own are --help, -?, --usage, --version and -V */
 static const struct argp_option common_options[] = {
 	{ NULL, 'h', NULL, 0, "Give this help list", -1 },
+	/* what scripts for other suites pass */
+	{ "verbose", 'v', NULL, OPTION_HIDDEN, NULL, -1 },
+	{ "io-engine", KEY_IO_ENGINE, "NAME", OPTION_HIDDEN, NULL, -1 },
 	{ 0 },
 };
 
@@ -60,7 +71,7 @@ static void occupy_standard_descriptors(void)
 		if (fcntl(fd, F_GETFD) < 0 &&
 		    open("/dev/null",
 			 fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
-			_exit(EXIT_FAILURE); /* perhaps nobody to tell */
+			_exit(ERA_UNKNOWN); /* perhaps nobody to tell */
 }
 
 /*
@@ -82,7 +93,7 @@ void tool_init(char **argv)
 	argv[0] = program_invocation_short_name;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	argp_err_exit_status = 1;
+	argp_err_exit_status = ERA_UNKNOWN;
 	argp_program_version_hook = print_version;
 }
 
@@ -93,7 +104,7 @@ void tool_parse(const struct argp *argp, int argc, char **argv, void *args)
 
 	if (r) {
 		fprintf(stderr, "%s: error: %s\n", tool_name(), strerror(r));
-		exit(EXIT_FAILURE);
+		exit(ERA_UNKNOWN);
 	}
 }
 
@@ -102,17 +113,68 @@ const char *tool_name(void)
 	return program_invocation_short_name;
 }
 
+void tool_put_into_words(int r, struct era_report *report)
+{
+	if (r && r != -EPIPE && !report->nr[ERA_FATAL])
+		era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s", strerror(-r));
+}
+
+/* What was written to stdout by stdio counts, too, at any time. */
+static int check_stdout(int r)
+{
+	if (fflush(stdout) && !r)
+		return -errno;
+	return ferror(stdout) && !r ? -EIO : r;
+}
+
 int tool_exit_status(int r, struct era_report *report)
 {
-	/* what was written to stdout by stdio counts, too, at any time */
-	if (fflush(stdout) && !r)
-		r = -errno;
-	else if (ferror(stdout) && !r)
-		r = -EIO;
-	if (r && r != -EPIPE && !report->nr[ERA_FATAL])
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s",
-			   strerror(-r));
-	return r ? 1 : 0;
+	r = check_stdout(r);
+	tool_put_into_words(r, report);
+	return era_report_outcome(report, r);
+}
+
+char *tool_advice(enum era_advice advice, const char *device, char *buf,
+		  size_t size)
+{
+	const char *text = era_advice_text(advice), *at;
+	size_t used = 0;
+
+	if (!text)
+		return NULL;
+	while ((at = strstr(text, "%s")) && used < size) {
+		int n = snprintf(buf + used, size - used, "%.*s%s",
+				 (int)(at - text), text, device);
+
+		used += n < 0 ? 0 : (size_t)n;
+		text = at + 2;
+	}
+	if (used < size)
+		snprintf(buf + used, size - used, "%s", text);
+	return buf;
+}
+
+int tool_exit_status_of(int r, const char *device, bool quiet,
+			struct era_report *report)
+{
+	int status = tool_exit_status(r, report);
+	enum era_kind kind = era_report_main_kind(report);
+	char buf[TOOL_ADVICE_MAX];
+	const char *next =
+		tool_advice(era_kind_advice(kind), device, buf, sizeof(buf));
+
+	if (status && next && !quiet)
+		fprintf(stderr, "%s: next: %s\n", tool_name(), next);
+	return status;
+}
+
+int tool_exit_status_json(int printed, enum era_outcome outcome,
+			  struct era_report *report)
+{
+	int status = tool_exit_status(printed, report);
+
+	return status ? status : (int)outcome;
 }
 
 static void count_progress(void *arg, uint64_t n)
@@ -165,6 +227,14 @@ uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
 			   ", not '%s'",
 			   what, max, arg);
 	return value;
+}
+
+uint32_t tool_parse_era(const char *arg, uint32_t max, const char *what,
+			struct argp_state *state)
+{
+	if (arg[0] == '+' && arg[1])
+		arg++;
+	return (uint32_t)tool_parse_number(arg, max, what, state);
 }
 
 /* What a suffix multiplies by; 0 for one that is unknown. */
@@ -229,9 +299,9 @@ int tool_new_file_open(struct output_file *file, const char *path,
 
 	if (r || file->temp)
 		return r;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "metadata is written to a device or a file, not to %s",
-		   file->name);
+	era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+			"metadata is written to a device or a file, not to %s",
+			file->name);
 	output_file_discard(file);
 	return -EINVAL;
 }

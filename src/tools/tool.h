@@ -14,13 +14,16 @@
 #include "format/output_file.h"
 #include "format/report_text.h"
 
-/* -h and -V, as every tool has them; to be named as argp's children */
+/*
+ * -h, -V and what other suites' scripts pass, as every tool has them; to be
+ * named as argp's children
+ */
 extern const struct argp_child tool_argp_children[];
 
 /*
  * First thing in main(): a closed pipe and a limit on the size of files are
  * error codes and not signals, no file gets a standard descriptor that was
- * closed, bad usage exits with 1, -V prints the bare version.
+ * closed, bad usage exits with 2, -V prints the bare version.
  */
 void tool_init(char **argv);
 
@@ -30,11 +33,39 @@ void tool_parse(const struct argp *argp, int argc, char **argv, void *args);
 /* The name the program was called by, as all messages start with it. */
 const char *tool_name(void);
 
+/* Puts an error into words that nobody has; a closed pipe needs none. */
+void tool_put_into_words(int r, struct era_report *report);
+
 /*
- * 0 where r is 0; 1 for everything else. An error that nobody has put into
- * words is reported here, a closed pipe excepted.
+ * The exit status of a tool that ends with r: the outcome (base/kind.h). What
+ * could not be written to standard output counts, and what nobody has put into
+ * words is reported.
  */
 int tool_exit_status(int r, struct era_report *report);
+
+/*
+ * The same of a tool that has looked at device: where something is wrong with
+ * that, the last line on stderr names what to do next, unless quiet.
+ */
+int tool_exit_status_of(int r, const char *device, bool quiet,
+			struct era_report *report);
+
+/*
+ * The same of one that has printed its report as JSON, which ended with
+ * printed: what the report says needs no saying again on stderr.
+ */
+int tool_exit_status_json(int printed, enum era_outcome outcome,
+			  struct era_report *report);
+
+/*
+ * The command to run next, for device, into buf, which is returned; NULL where
+ * there is nothing to do.
+ */
+char *tool_advice(enum era_advice advice, const char *device, char *buf,
+		  size_t size);
+
+/* For tool_advice(): a path and a sentence. */
+#define TOOL_ADVICE_MAX (2 * 4096 + 256)
 
 /*
  * Shows on a terminal how far the work on device is, which is to read and
@@ -49,6 +80,10 @@ void tool_progress_finish(struct progress *progress, struct era_device *device);
 /* A whole decimal number of at most max, or bad usage naming what. */
 uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
 			   struct argp_state *state);
+
+/* An era; a plus sign may stand before it, as other suites take it. */
+uint32_t tool_parse_era(const char *arg, uint32_t max, const char *what,
+			struct argp_state *state);
 
 /*
  * As tool_parse_number, with the suffixes of coreutils: K, M, G, T, P, E and

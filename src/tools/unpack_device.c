@@ -40,10 +40,10 @@ static int check_room(const struct pack_reader *reader,
 {
 	if (device->nr_blocks >= reader->nr_blocks)
 		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s is too small: it has %" PRIu64
-		   " metadata blocks, the pack %" PRIu64,
-		   device->path, device->nr_blocks, reader->nr_blocks);
+	era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s is too small: it has %" PRIu64
+			" metadata blocks, the pack %" PRIu64,
+			device->path, device->nr_blocks, reader->nr_blocks);
 	return -ENOSPC;
 }
 

@@ -569,10 +569,11 @@ def test_weighs(run, image, name):
     make, gravity, word = CASES[name]
     path = image(name, make())
     result = run("era_check", path)
-    assert result.status == (gravity != SOUND), result.err
+    status = 2 if name == "another_version" else 1
+    assert result.status == (gravity != SOUND) * status, result.err
     assert word in result.err
     lenient = run("era_check", "--ignore-non-fatal-errors", path)
-    assert lenient.status == (gravity == FATAL), lenient.err
+    assert lenient.status == (gravity == FATAL) * status, lenient.err
 
 
 @pytest.mark.parametrize("name", [name for name, (_, gravity, _)

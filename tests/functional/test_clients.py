@@ -209,7 +209,7 @@ def test_max_ranges_keeps_a_list_below_a_limit(run, image):
 def test_max_ranges_must_be_a_number(run, image, value):
     result = run("era_invalidate", "--written-since", 1, "--max-ranges",
                  value, image("clean"))
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert "--max-ranges" in result.err
 
 

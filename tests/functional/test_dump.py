@@ -135,7 +135,7 @@ def test_dumps_the_metadata_snapshot(run, image, name):
 
 def test_says_that_there_is_no_metadata_snapshot(run, image):
     result = run("era_dump", "--metadata-snapshot", image("clean"))
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert "snapshot" in result.err
 
 
@@ -144,7 +144,7 @@ def test_a_device_in_use_is_not_read(run, image):
     with open(path, "rb") as somebody_else:
         fcntl.flock(somebody_else, fcntl.LOCK_EX)
         result = run("era_dump", path)
-        assert (result.status, result.out) == (1, b"")
+        assert (result.status, result.out) == (2, b"")
         assert "in use" in result.err and "--metadata-snapshot" in result.err
         dump(run, path, "--metadata-snapshot")
 

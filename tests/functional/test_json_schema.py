@@ -5,6 +5,7 @@ added in silence."""
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_schemas_refuse_another_type(report_of, name):
     for path, value in places(report):
         wrong = copy.deepcopy(report)
         parent_of(wrong, path)[path[-1]] = \
-            1.5 if isinstance(value, str) else "wrong"
+            1.5 if value is None or isinstance(value, str) else "wrong"
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
             pytest.fail(f"{path} may be anything")
@@ -137,7 +138,7 @@ def test_era_check_of_the_superblock(run, image, name):
 
 def test_era_check_of_what_is_not_there(run, tmp_path):
     result = run("era_check", "--json", tmp_path / "nothing")
-    assert result.status == 1
+    assert result.status == 2
     report = validate("era_check", result.out)
     assert report["counts"]["error"] == 1
 
@@ -190,3 +191,21 @@ def test_era_ls_of_a_metadata_snapshot(run, image, name):
 def test_era_metadata_size(run, args):
     validate("era_metadata_size",
              run("era_metadata_size", "--json", *args).out)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_manual_lists_all_members(name):
+    page = (DOC.parent / "man" / f"{name}.8").read_text("ascii")
+    listed = set(re.findall(r"^(?:\.It )?\.?(?:Li )(\w+)", page, re.M))
+
+    def members(schema):
+        if isinstance(schema, dict):
+            if isinstance(schema.get("properties"), dict):
+                yield from schema["properties"]
+            for value in schema.values():
+                yield from members(value)
+        elif isinstance(schema, list):
+            for value in schema:
+                yield from members(value)
+    # the words of severities and classes are values there
+    assert set(members(load(name))) - listed <= {"non-fatal"}

@@ -207,7 +207,7 @@ def test_a_device_too_small_for_a_claim_is_left_alone(limited, tmp_path, xml):
     target.write_bytes(base())
     result = limited("era_restore", "-i", "-", "-o", target,
                      stdin=xml.encode())
-    assert result.status == 1 and "too small" in result.err
+    assert result.status == 2 and "too small" in result.err
     assert target.read_bytes()[SIZE:] == base()[SIZE:]
 
 

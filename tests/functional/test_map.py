@@ -266,7 +266,7 @@ def test_a_device_without_blocks(run, image):
     (["--format", "png"], "png"), (["--written-since", "x"], "x")])
 def test_bad_usage(run, image, args, word):
     result = run("era_map", *args, image("clean"))
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert word in result.err
 
 

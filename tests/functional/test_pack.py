@@ -281,7 +281,7 @@ def test_metadata_is_not_overwritten_by_mistake(run, image, tmp_path, tool):
         pack(run, source, tmp_path / "pack")
         source = tmp_path / "pack"
     result = run(tool, "-i", source, "-o", target)
-    assert result.status == 1 and "--force" in result.err
+    assert result.status == 2 and "--force" in result.err
     assert target.read_bytes() == data.read("crash_k61")
     assert run(tool, "-f", "-i", source, "-o", target).status == 0
     assert target.read_bytes() != data.read("crash_k61")
@@ -294,7 +294,7 @@ def test_input_and_output_differ(run, image, tmp_path, tool):
         source.write_bytes(valid_pack())
     before = source.read_bytes()
     result = run(tool, "-f", "-i", source, "-o", source)
-    assert result.status == 1 and "both input and output" in result.err
+    assert result.status == 2 and "both input and output" in result.err
     assert source.read_bytes() == before
 
 
@@ -304,7 +304,7 @@ def test_usage(run, all_tools, tmp_path, tool):
         process = all_tools.popen(tool, *map(str, options), stderr=-1)
         assert "given (-" in process.communicate()[1].decode()
         assert process.returncode == 1
-    assert run(tool, "-i", tmp_path / "x", "-o", tmp_path / "y").status == 1
+    assert run(tool, "-i", tmp_path / "x", "-o", tmp_path / "y").status == 2
     assert not list(tmp_path.iterdir())
     assert run(tool, "--help").status == 0
     assert run(tool, "-V").out.count(b"\n") == 1

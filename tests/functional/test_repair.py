@@ -189,7 +189,7 @@ def test_refuses_before_the_first_write_where_room_is_short(run, image,
     path = image("tight", content)
     result = run("era_repair", "--undo", tmp_path / "undo", "--in-place",
                  path)
-    assert result.status == 1
+    assert result.status == 2
     assert "no room to repair in place" in result.err
     assert "-o" in result.err
     assert path.read_bytes() == content
@@ -227,7 +227,7 @@ def test_an_undo_file_is_never_overwritten(run, image, tmp_path):
     undo.write_bytes(b"of another day")
     path = image("crash_k61")
     result = run("era_repair", "--undo", undo, "--in-place", path)
-    assert result.status == 1
+    assert result.status == 2
     assert "undo" in result.err
     assert undo.read_bytes() == b"of another day"
     assert path.read_bytes() == data.read("crash_k61")
@@ -450,7 +450,7 @@ def test_names_the_option_that_it_needs(run, image, tmp_path, json_too,
     path = image("rot_crash_k61_superblock")
     result = run("era_repair", *json_too, where, path,
                  *(["-o", tmp_path / "new"] if where == "-i" else []))
-    assert result.status == 1
+    assert result.status == 2
     assert "--block-size" in (result.out.decode() if json_too else result.err)
     if json_too:
         report = json.loads(result.out)
@@ -570,7 +570,7 @@ def test_refuses_a_copy_that_was_cut_short(run, image, target):
 def test_refuses_an_output_that_is_too_small(run, image):
     small = image("small", b"s" * (5 * SIZE))
     result = run("era_repair", "-i", image("crash_k61"), "-o", small)
-    assert result.status == 1
+    assert result.status == 2
     assert "too small" in result.err
     assert "5" in result.err
     assert small.read_bytes() == b"s" * (5 * SIZE)
@@ -583,7 +583,7 @@ def test_refuses_to_write_over_its_input(run, image, tmp_path, link):
         same = tmp_path / "same"
         link(path, same)
     result = run("era_repair", "-i", path, "-o", same)
-    assert result.status == 1
+    assert result.status == 2
     assert result.err
     assert path.read_bytes() == data.read("crash_k61")
 
@@ -594,7 +594,7 @@ def test_refuses_a_device_in_use(run, image):
         fcntl.flock(file, fcntl.LOCK_EX)
         for where in (["--in-place", path], ["--dry-run", "-i", path]):
             result = run("era_repair", *where)
-            assert result.status == 1
+            assert result.status == 2
             assert "in use" in result.err
     assert path.read_bytes() == data.read("crash_k61")
 
@@ -626,7 +626,7 @@ def test_bad_usage(run, image, tmp_path, listing, arguments, says):
     path = image("crash_k61")
     words = {"IMAGE": path, "OTHER": tmp_path / "other"}
     result = run("era_repair", *(words.get(word, word) for word in arguments))
-    assert result.status == 1
+    assert result.status == 2
     assert says.replace("IMAGE", str(path)) in result.err
     assert result.out == b""
     assert path.read_bytes() == data.read("crash_k61")

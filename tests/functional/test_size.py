@@ -85,15 +85,15 @@ def test_looks_at_a_file(run, tmp_path):
 def test_says_when_it_cannot_fit(run):
     result = run("era_metadata_size", "-b", "4K", "-s", "8191G", "--json")
     assert result.status == 0
-    assert "larger block size" in result.err
     fields = json.loads(result.out)
+    assert "larger block size" in fields["problems"][0]["message"]
     assert not fields["fits"]
     assert fields["metadata_blocks"] == 255 * 16320
 
 
 def test_too_many_blocks_names_a_block_size_that_would_do(run):
     result = run("era_metadata_size", "-b", "4K", "-s", "16T")
-    assert result.status == 1
+    assert result.status == 2
     assert "block size of 16K would do" in result.err
     assert sizes(run, "-b", "16K", "-s", "16T",
                  "-e", "1")["nr_blocks"] == 1 << 30
@@ -116,7 +116,7 @@ def test_too_many_blocks_names_a_block_size_that_would_do(run):
 ])
 def test_bad_usage(run, args, word):
     result = run("era_metadata_size", *args)
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert word in result.err
 
 

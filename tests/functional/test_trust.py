@@ -214,7 +214,7 @@ def test_several_repairs_of_one_device_at_once(all_tools, image, loop, kind):
         for repair in repairs:
             said = repair.communicate()[1]
             if repair.returncode:
-                assert repair.returncode == 1
+                assert repair.returncode == 2
                 assert b"in use" in said
                 refused += 1
         assert Metadata(path.read_bytes()).problems() == []
@@ -265,7 +265,7 @@ def test_a_repair_is_not_undone_once_the_device_was_used(run, image, tmp_path):
     seal(block, SUPERBLOCK)
     content[:SIZE] = block
     path.write_bytes(content)
-    assert_refused(run("era_repair", "--undo-apply", undo, path), "since")
+    assert_refused(run("era_repair", "--undo-apply", undo, path), "since", status=1)
     assert path.read_bytes() == content
 
 
@@ -273,7 +273,7 @@ def test_another_device_is_not_undone(run, image, tmp_path):
     undo = tmp_path / "undo"
     run("era_repair", "--undo", undo, "--in-place", image("crash_k61"))
     other = image("clean")
-    assert_refused(run("era_repair", "--undo-apply", undo, other))
+    assert_refused(run("era_repair", "--undo-apply", undo, other), status=1)
     assert other.read_bytes() == data.read("clean")
 
 
@@ -307,7 +307,7 @@ def test_an_unpack_makes_no_device_that_a_kernel_formats(run, image, loop,
     assert result.status == 0, result.err
     assert "no superblock" in result.err
     assert any(path.read_bytes()[:SIZE])
-    assert_refused(run("era_check", device), "cut short")
+    assert_refused(run("era_check", device), "cut short", status=1)
 
 
 @pytest.mark.parametrize("tool", READ_METADATA)
@@ -319,7 +319,7 @@ def test_a_file_that_was_cut_short(run, image, tool, kept):
 
 
 def assert_refused_whatever(result):
-    assert result.status == 1
+    assert result.status in (1, 2)
     assert result.err.count("\n") >= 1
 
 

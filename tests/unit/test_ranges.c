@@ -36,7 +36,7 @@ static char *write_ranges(enum range_format format, enum range_unit unit,
 
 	close(mkstemp(path));
 	cr_assert_eq(output_open(&out, path, NULL), 0);
-	range_writer_init(&writer, &out, format, unit);
+	range_writer_init(&writer, &out, format, unit, "dev");
 	cr_assert_eq(sink->begin(sink, &geometry), 0);
 	if (any) {
 		cr_assert_eq(sink->range(sink, 5, 6), 0);
@@ -87,15 +87,18 @@ Test(ranges, json_is_an_object_with_the_unit)
 	json_t *object = json_loads(write_ranges(RANGES_JSON, UNIT_BYTES, true),
 				    0, NULL);
 	json_int_t begin, length, block_size, nr_blocks, era;
-	const char *unit;
+	const char *unit, *device, *outcome;
 	json_t *ranges;
 
 	cr_assert_eq(json_unpack_ex(object, NULL, JSON_STRICT,
-				    "{s:s, s:I, s:I, s:I, s:o}", "unit", &unit,
+				    "{s:s, s:s, s:I, s:I, s:I, s:o, s:s}",
+				    "device", &device, "unit", &unit,
 				    "block_size", &block_size, "nr_blocks",
 				    &nr_blocks, "current_era", &era, "ranges",
-				    &ranges),
+				    &ranges, "outcome", &outcome),
 		     0);
+	cr_assert_str_eq(device, "dev");
+	cr_assert_str_eq(outcome, "sound");
 	cr_assert_str_eq(unit, "bytes");
 	cr_assert_eq(block_size, 128);
 	cr_assert_eq(nr_blocks, 2147483647);
@@ -176,12 +179,14 @@ Test(report_json, collects_problems)
 	object = report_json_object(&json);
 	expected = json_loads(
 		"{\"problems\": ["
-		"{\"severity\": \"error\", \"message\": \"checksum does not "
+		"{\"severity\": \"error\", \"kind\": \"damage\", \"message\": "
+		"\"checksum does not "
 		"match\", \"path\": [{\"role\": \"superblock\", \"block\": 0},"
 		"{\"role\": \"era array node\", \"block\": 12},"
 		"{\"role\": \"array block\", \"block\": 15}],"
 		"\"data_blocks\": {\"begin\": 1018, \"end\": 2036}},"
-		"{\"severity\": \"note\", \"message\": \"a?: hello\","
+		"{\"severity\": \"note\", \"kind\": \"note\", \"message\": "
+		"\"a?: hello\","
 		"\"path\": [], \"data_blocks\": {\"begin\": 7, \"end\": 8}}],"
 		"\"problems_omitted\": 0}",
 		0, NULL);
