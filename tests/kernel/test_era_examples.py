@@ -16,7 +16,7 @@ BLOCK = 128 * 512
 NR_BLOCKS = 100 * GIB // BLOCK
 VOLUME_GROUP = """
 lvm vgcreate vg $ORIGIN
-lvcreate -L 100G -n data vg
+lvcreate -L 100G -n origin vg
 (cd / && cpio -id </dev/vdc)
 """
 
@@ -43,7 +43,7 @@ def test_the_examples_of_era_7(boot, tools, seen):
     rng = random.Random(60)
     guest = machine.run(
         VOLUME_GROUP + in_guest("era", "new-device")
-        + f"NAME=data-era SIZE={100 * GIB}\nsee_era\n"
+        + f"NAME=era SIZE={100 * GIB}\nsee_era\n"
         + eras_of_writes(rng, NR_BLOCKS, eras=1)
         + "status() {\n" + in_guest("era", "first-backup") + "}\n"
         + 'event says "$(status)"\nsee_era\n'
@@ -52,7 +52,7 @@ def test_the_examples_of_era_7(boot, tools, seen):
         + "backup >/list\nevent snapshot\nsee_era\n"
         + "while read -r line; do event says $line; done </list\n"
         + eras_of_writes(rng, NR_BLOCKS, eras=1)
-        + "dmsetup remove data-era")
+        + "dmsetup remove era")
     status, *listed = [event.removeprefix("says ")
                        for event in guest.events()
                        if event.startswith("says ")]

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-dmsetup message data-era 0 checkpoint
-dmsetup status data-era
+dmsetup message era 0 checkpoint
+dmsetup status era
