@@ -179,8 +179,13 @@ typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
  * found: where the call fails later, those given so far are right but not all,
  * so a caller that copies blocks must not take them for a whole.
  *
- * Return: 0 after the last range; -EUCLEAN where metadata is damaged or a newer
- * history contradicts it; -ENODATA where no metadata snapshot is held; -ENOMEM;
+ * An era later than the current one, or one that a metadata snapshot is too old
+ * for (its current_era or later), is an error: it was saved from another device,
+ * or before this one was formatted anew.
+ *
+ * Return: 0 after the last range; -ERANGE for such an era; -EUCLEAN where
+ * metadata is damaged or a newer history contradicts it; -ENODATA where no
+ * metadata snapshot is held; -ENOMEM;
  * the errno value of a read; or what range() returned.
  */
 int dmera_written_since(struct dmera *handle, uint32_t era,

@@ -62,7 +62,7 @@ struct era_device {
 	int fd;
 	uint64_t nr_blocks; /* whole metadata blocks */
 	bool block_device;
-	bool direct;   /* read past the page cache, by a descriptor of its own */
+	bool direct; /* read past the page cache, by a descriptor of its own */
 	int direct_fd; /* valid where direct */
 	bool growable; /* a new file: nr_blocks follows what is written */
 	/* told of all that was read or written, in bytes; may be NULL */
@@ -85,8 +85,8 @@ struct era_device {
 
 /*
  * Opens path with io (NULL: the system's). A block device is opened with
- * O_EXCL, a file is locked (flock), unless ERA_DEVICE_SHARED. What is on a block
- * device is read, and not what its page cache holds. What fails is
+ * O_EXCL, a file is locked (flock), unless ERA_DEVICE_SHARED. What is on a
+ * block device is read, and not what its page cache holds. What fails is
  * reported. Returns 0, -EBUSY where somebody else has it, -EISDIR, -EINVAL
  * for what is neither file nor block device, or what open(2) says.
  */

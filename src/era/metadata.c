@@ -363,6 +363,29 @@ static bool is_same_state(const struct era_superblock *a,
 	       a->era_array_root == b->era_array_root;
 }
 
+int era_metadata_check_era(const struct era_metadata *md, uint32_t era)
+{
+	uint32_t current = md->sb.geometry.current_era;
+	/* what a snapshot's current era has recorded, the snapshot has not */
+	uint32_t last = md->snapshot && current ? current - 1 : current;
+
+	if (era <= last)
+		return 0;
+	era_report_kind(
+		md->report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+		md->snapshot
+			? "era %" PRIu32 " is not in the metadata snapshot, "
+			  "which holds eras 0 to %" PRIu32 ": it was taken "
+			  "too early, or era %" PRIu32 " is that of another "
+			  "device or from before it was formatted anew"
+			: "era %" PRIu32 " has not begun, there are eras 0 "
+			  "to %" PRIu32 " (the current one): era %" PRIu32
+			  " is that of another device or from before this "
+			  "one was formatted anew",
+		era, last, era);
+	return -ERANGE;
+}
+
 int era_metadata_confirm(const struct era_metadata *md)
 {
 	struct era_superblock now;

@@ -74,6 +74,14 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
  */
 int era_metadata_confirm(const struct era_metadata *md);
 
+/*
+ * Whether there is an answer to what was written since era: an era that has
+ * not begun, or that a snapshot is too old for, was saved from another device,
+ * or before this one was formatted anew, and an empty list would pass for
+ * "nothing". Returns 0, or -ERANGE, reported.
+ */
+int era_metadata_check_era(const struct era_metadata *md, uint32_t era);
+
 /* Adds the writesets of one sound leaf of the tree; 0 or -ENOMEM. */
 int era_metadata_load_writesets(struct era_metadata *md, struct walk *walk,
 				const struct era_where *where,

@@ -16,7 +16,8 @@ int era_read_logical(struct era_metadata *md, struct era_visitor *sink);
 
 /*
  * The data blocks that may have been written in an era of at least era:
- * by the era array, every writeset and the open one.
+ * by the era array, every writeset and the open one. -ERANGE, reported, where
+ * era has not begun.
  */
 int era_read_since(struct era_metadata *md, uint32_t era,
 		   struct era_range_visitor *sink);

@@ -183,9 +183,12 @@ int era_read_since(struct era_metadata *md, uint32_t era,
 		   struct era_range_visitor *sink)
 {
 	uint32_t nr_blocks = md->sb.geometry.nr_blocks;
-	struct since *s = malloc(sizeof(*s));
-	int r;
+	struct since *s;
+	int r = era_metadata_check_era(md, era);
 
+	if (r)
+		return r;
+	s = malloc(sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->md = md;

@@ -414,7 +414,10 @@ static int summarise(struct listing *listing, struct era_device *device,
 	r = tool_source_open_metadata(&md, device, &args->source, report);
 	if (!r) {
 		listing->current_era = md.sb.geometry.current_era;
-		r = era_summary_make(&listing->summary, &md, args->max_lines);
+		r = era_metadata_check_era(&md, args->era);
+		if (!r)
+			r = era_summary_make(&listing->summary, &md,
+					     args->max_lines);
 		era_metadata_release(&md);
 	}
 	tool_progress_finish(&progress, device);

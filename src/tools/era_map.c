@@ -207,7 +207,9 @@ static int fill(struct map *map, const struct arguments *args,
 			    args->source.quiet, args->source.device);
 	r = tool_source_open_metadata(&md, device, &args->source, report);
 	if (!r) {
-		r = era_read_logical(&md, &map->visitor);
+		r = era_metadata_check_era(&md, args->era);
+		if (!r)
+			r = era_read_logical(&md, &map->visitor);
 		era_metadata_release(&md);
 	}
 	tool_progress_finish(&progress, device);

@@ -171,7 +171,6 @@ def test_era_invalidate(run, image, name, unit):
 @pytest.mark.parametrize("name", [*data.SOUND,
                                   "rot_clean_snap_snapshot-superblock"])
 @pytest.mark.parametrize("args", [[], ["--written-since", "5"],
-                                  ["--written-since", "99"],
                                   ["--lines", "16"]])
 def test_era_ls(run, image, name, args):
     validate("era_ls", run("era_ls", "--json", *args, image(name)).out)

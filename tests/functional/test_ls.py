@@ -116,8 +116,6 @@ def test_written_since_starts_with_that_era(run, image):
     assert found[0][:3] == ["5", "-", "0"]
     assert found[0][4] == found[1][4] == "128"
     assert [row[0] for row in found] == ["5", "6", "7", "8", "9"]
-    assert rows(run, path, "--written-since", "1000", "-n") == [
-        ["1000", "-", "0", "0B", "0", "0B"]]
 
 
 @pytest.mark.parametrize("nr_eras", [16, 17, 33, 1000])
