@@ -10,6 +10,7 @@
 
 #include "era/builder.h"
 #include "era/check.h"
+#include "era/raise.h"
 #include "era/reader.h"
 #include "era/repair.h"
 #include "era/size.h"
@@ -17,6 +18,60 @@
 static bool keeps_snapshot(const struct era_salvage *s)
 {
 	return s->has_snapshot && !s->options.drop_snapshot;
+}
+
+/* --- what the user says ----------------------------------------------------*/
+
+static int check_told(const struct era_salvage *s, const char *option,
+		      uint32_t told, uint32_t found)
+{
+	if (!told || told == found)
+		return 0;
+	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%s=%" PRIu32 " contradicts the superblock, which says "
+		   "%" PRIu32,
+		   option, told, found);
+	return -EINVAL;
+}
+
+int era_repair_heed(struct era_salvage *s, struct era_repair_told *told)
+{
+	const struct era_geometry *g = &s->options.geometry;
+	uint32_t found = s->geometry.current_era;
+	int r;
+
+	if (s->rebuilt_superblock) /* from that very geometry */
+		return 0;
+	r = check_told(s, "--block-size", g->data_block_size,
+		       s->geometry.data_block_size);
+	if (!r)
+		r = check_told(s, "--nr-blocks", g->nr_blocks,
+			       s->geometry.nr_blocks);
+	if (r || g->current_era <= found)
+		return r;
+	told->is_raised = true;
+	told->raised_from = found;
+	s->geometry.current_era = g->current_era;
+	s->options.logical = true;
+	era_report(s->report, ERA_ASSUMED, NULL, ERA_NO_DATA,
+		   "the current era is raised from %" PRIu32 " to %" PRIu32
+		   ", and all that was written in era %" PRIu32 " or later "
+		   "counts as written in that",
+		   found, g->current_era, era_raise_first(found));
+	return 0;
+}
+
+int era_repair_read(struct era_salvage *s, struct era_visitor *sink,
+		    const struct era_repair_told *told)
+{
+	struct era_raise raise;
+
+	if (told->is_raised) {
+		era_raise_init(&raise, sink, told->raised_from,
+			       s->geometry.current_era);
+		sink = &raise.visitor;
+	}
+	return era_salvage_read_tell(s, sink, told->raised, told->arg);
 }
 
 /* --- the last look ---------------------------------------------------------*/
@@ -158,8 +213,7 @@ int era_repair_to(struct era_salvage *s, struct era_device *target,
 			r = era_builder_take_snapshot(&builder);
 	}
 	if (!r)
-		r = era_salvage_read_tell(s, &builder.visitor, told->raised,
-					  told->arg);
+		r = era_repair_read(s, &builder.visitor, told);
 	if (!r)
 		r = era_device_check(s->device, report);
 	if (!r)
@@ -218,7 +272,7 @@ int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
 			   "cannot stay in place and is dropped (-o keeps it)");
 	}
 	r = check_readable(s);
-	if (r || !s->exact || s->stray_bits)
+	if (r || !s->exact || s->stray_bits || s->options.logical)
 		return r;
 	release_maps(&s->md);
 	release_maps(&s->snapshot);
@@ -337,8 +391,7 @@ static int transact(struct era_salvage *s, struct era_builder *builder,
 	if (need == ERA_REPAIR_ARCHIVE)
 		r = archive(s, builder);
 	else
-		r = era_salvage_read_tell(s, &builder->visitor, told->raised,
-					  told->arg);
+		r = era_repair_read(s, &builder->visitor, told);
 	if (r)
 		return r;
 	builder->sb.metadata_snap =

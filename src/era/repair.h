@@ -13,7 +13,22 @@ struct era_repair_told {
 	int (*raised)(void *arg, enum era_class class, uint32_t begin,
 		      uint32_t end, uint32_t era);
 	void *arg;
+	/* set by era_repair_heed(): from which current era it was raised */
+	bool is_raised;
+	uint32_t raised_from;
 };
+
+/*
+ * Heeds what the user says of the geometry where a superblock is there that
+ * says it, too: an era that is greater raises the current era, and what differs
+ * otherwise is an error. Before all else below. Returns 0, or -EINVAL,
+ * reported.
+ */
+int era_repair_heed(struct era_salvage *salvage, struct era_repair_told *told);
+
+/* What the result consists of, to any sink. */
+int era_repair_read(struct era_salvage *salvage, struct era_visitor *sink,
+		    const struct era_repair_told *told);
 
 /*
  * Both ways close the salvage, and what they have written must hold up to the
@@ -39,9 +54,9 @@ enum era_repair_need {
 };
 
 /*
- * What in-place repair would have to do. Returns 0, -ENOMEM, or -EIO, reported,
- * where it cannot be done: some blocks cannot be read, and the salvage's
- * options do not say reachable_only.
+ * What in-place repair would have to do; all anew where the options say
+ * logical. Returns 0, -ENOMEM, or -EIO, reported, where it cannot be done: some
+ * blocks cannot be read, and the salvage's options do not say reachable_only.
  */
 int era_repair_need(struct era_salvage *salvage, enum era_repair_need *need);
 

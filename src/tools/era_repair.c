@@ -68,8 +68,8 @@ static const struct argp_option options[] = {
 	{ "nr-blocks", KEY_NR_BLOCKS, "N", 0,
 	  "The number of data blocks, where the superblock is lost", 0 },
 	{ "current-era", KEY_CURRENT_ERA, "ERA", 0,
-	  "The current era was at least ERA, where the superblock or a newer "
-	  "history is lost",
+	  "The current era was at least ERA: it is raised to that where what "
+	  "is found is less",
 	  0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
 	{ "quiet", 'q', NULL, 0, "No messages and no summary, status only", 0 },
@@ -288,21 +288,23 @@ static int repair_in_place(const struct arguments *args,
 static int repair(const struct arguments *args, struct era_salvage *salvage,
 		  struct repair_summary *summary, struct era_report *report)
 {
-	struct era_repair_told told = { repair_summary_raised, summary };
+	struct era_repair_told told = { .raised = repair_summary_raised,
+					.arg = summary };
 	enum era_repair_need need = ERA_REPAIR_REBUILD;
-	int r = 0;
+	int r = era_repair_heed(salvage, &told);
 
-	if (args->in_place)
+	if (!r && args->in_place)
 		r = era_repair_need(salvage, &need);
 	summary->need = need;
 	summary->dry_run = args->dry_run;
 	repair_summary_take(summary, salvage);
+	if (told.is_raised)
+		summary->exact = false;
 	if (r)
 		return r;
 	if (args->dry_run)
 		return need == ERA_REPAIR_REBUILD
-			       ? era_salvage_read_tell(salvage, &ignore,
-						       told.raised, told.arg)
+			       ? era_repair_read(salvage, &ignore, &told)
 			       : 0;
 	if (args->in_place)
 		return repair_in_place(args, salvage, need, &told, report);

@@ -16,7 +16,7 @@
 #include "jobs.h"
 #include "tools/unpack_device.h"
 
-static const struct era_repair_told nobody = { NULL, NULL };
+static const struct era_repair_told nobody = { .raised = NULL };
 
 int job_in_place(struct fake_device *fake, const struct image *image,
 		 enum era_repair_need *need, struct era_report *report)

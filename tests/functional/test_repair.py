@@ -764,3 +764,67 @@ def test_bits_past_the_end_of_a_writeset_are_dropped(run, image, tmp_path, way,
     metadata = Metadata(target.read_bytes())
     assert metadata.since(5) == {7, 8}
     assert metadata.since(6) == {8}
+
+
+# --- what the user says of a superblock that is there -------------------------
+
+@pytest.mark.parametrize("name", data.SOUND)
+@pytest.mark.parametrize("way", ["--in-place", "-o"])
+def test_the_current_era_is_raised_as_told(run, image, tmp_path, name, way):
+    """As the advice of an earlier repair asks for. What the last era may have
+    recorded counts as written in the one told: none is lost."""
+    path, out = image(name), tmp_path / "out"
+    before = Metadata(path.read_bytes())
+    current = before.superblock().current_era
+    result = run("era_repair", "--current-era", 57,
+                 *(["--in-place", path] if way == "--in-place"
+                   else ["-i", path, "-o", out]))
+    assert result.status == 0, result.err
+    assert b"current era: 57\n" in result.out
+    assert f"raised from {current} to 57" in result.err
+    result = path if way == "--in-place" else out
+    after = Metadata(result.read_bytes())
+    assert after.problems() == []
+    assert run("era_check", result).status == 0
+    for era in range(1, current):
+        assert after.since(era) == before.since(era)
+    assert after.since(57) == before.since(max(current - 1, 1))
+    assert after.since(58) == set()
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_a_current_era_that_was_reached_changes_nothing(run, image, name):
+    path = image(name)
+    era = Metadata(path.read_bytes()).superblock().current_era
+    plain = image("plain", path.read_bytes())
+    told = run("era_repair", "--in-place", path, "--current-era", era)
+    assert told.status == 0
+    assert told.out == run("era_repair", "--in-place", plain).out
+    assert path.read_bytes() == plain.read_bytes()
+
+
+def test_a_dry_run_says_that_the_era_would_be_raised(run, image):
+    path = image("clean")
+    result = run("era_repair", "--dry-run", "--in-place", path,
+                 "--current-era", 57)
+    assert result.status == 0
+    assert b"would be written anew" in result.out
+    assert b"current era: 57\n" in result.out
+    assert path.read_bytes() == data.read("clean")
+
+
+@pytest.mark.parametrize("option, wrong, right", [
+    ("--block-size", 64, 128), ("--nr-blocks", 511, 512)])
+def test_what_contradicts_the_superblock_is_an_error(run, image, tmp_path,
+                                                     option, wrong, right):
+    path, out = image("crash_k61"), tmp_path / "out"
+    for way in (["--in-place", path], ["-i", path, "-o", out],
+                ["--dry-run", "-i", path]):
+        result = run("era_repair", *way, option, wrong)
+        assert result.status == 1
+        assert f"{option}={wrong} contradicts the superblock, which says " \
+            f"{right}" in result.err
+        assert path.read_bytes() == data.read("crash_k61")
+        assert not out.exists()
+    assert run("era_repair", "-i", path, "-o", out, option,
+               right).status == 0

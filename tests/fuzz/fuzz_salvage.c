@@ -33,7 +33,7 @@ enum {
 	FLAG_SMALL_TARGET = 1 << 4,
 };
 
-static const struct era_repair_told nobody = { NULL, NULL };
+static const struct era_repair_told nobody = { .raised = NULL };
 
 /* What the dates of a result must reach, each of them NULL or so. */
 struct bounds {

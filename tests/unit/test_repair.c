@@ -47,7 +47,7 @@ static void damaged_device(struct fake_device *fake)
 static int repair(struct fake_device *fake,
 		  const struct era_salvage_options *options)
 {
-	const struct era_repair_told nobody = { NULL, NULL };
+	const struct era_repair_told nobody = { .raised = NULL };
 	struct era_report quiet = { .problem = NULL };
 	enum era_repair_need need;
 	struct era_salvage salvage;
