@@ -115,17 +115,34 @@ static int visit_writeset_words(struct era_visitor *visitor,
 static int visit_writeset_end(struct era_visitor *visitor)
 {
 	struct era_builder *builder = to_builder(visitor);
-	uint8_t value[WRITESET_VALUE_SIZE];
 	uint64_t root;
 	int r = array_build_finish(&builder->array, &root);
 
-	if (!r) {
-		put_le32(value, builder->nr_bits);
-		put_le64(value + 4, root);
-		r = btree_build_add(&builder->writeset_tree, builder->era,
-				    value);
-	}
+	if (!r)
+		r = writeset_list_add(&builder->writesets, builder->era,
+				      builder->nr_bits, root);
 	return r ? era_builder_report(builder, r) : 0;
+}
+
+/* In the order of the eras, whatever that of the visit. */
+static int build_writeset_tree(struct era_builder *builder)
+{
+	uint8_t value[WRITESET_VALUE_SIZE];
+	int r = 0;
+
+	for (size_t i = 0; i < builder->writesets.nr && !r; i++) {
+		const struct writeset_entry *ws =
+			&builder->writesets.entries[i];
+
+		put_le32(value, ws->nr_bits);
+		put_le64(value + 4, ws->root);
+		r = btree_build_add(&builder->writeset_tree, ws->era, value);
+	}
+	builder->writesets.nr = 0; /* the next visit has its own */
+	if (!r)
+		r = btree_build_finish(&builder->writeset_tree,
+				       &builder->sb.writeset_tree_root);
+	return r;
 }
 
 static void start_eras(struct era_builder *builder)
@@ -152,14 +169,15 @@ static int visit_eras(struct era_visitor *visitor, uint32_t first_block,
 static int visit_end(struct era_visitor *visitor)
 {
 	struct era_builder *builder = to_builder(visitor);
-	int r;
+	int r = writeset_list_sort(&builder->writesets, builder->report);
 
+	if (r)
+		return r;
 	start_eras(builder); /* of a device without data blocks, too */
 	builder->in_eras = false;
 	r = array_build_finish(&builder->array, &builder->sb.era_array_root);
 	if (!r)
-		r = btree_build_finish(&builder->writeset_tree,
-				       &builder->sb.writeset_tree_root);
+		r = build_writeset_tree(builder);
 	return r ? era_builder_report(builder, r) : 0;
 }
 
@@ -208,6 +226,7 @@ int era_builder_init_in_place(struct era_builder *builder,
 void era_builder_release(struct era_builder *builder)
 {
 	array_build_release(&builder->array);
+	writeset_list_release(&builder->writesets);
 	btree_build_release(&builder->writeset_tree);
 	block_writer_release(&builder->writer);
 	block_allocator_release(&builder->allocator);

@@ -11,6 +11,7 @@
 #define ERA_BUILDER_H
 
 #include "era/superblock.h"
+#include "era/writeset_list.h"
 #include "pdata/array_build.h"
 #include "pdata/space_map_build.h"
 
@@ -22,9 +23,10 @@ struct era_builder {
 	struct block_allocator allocator;
 	struct block_writer writer;
 	struct btree_build writeset_tree;
-	struct array_build array; /* the bitset, or the eras, at hand */
-	uint64_t nr_needed;	  /* blocks, as far as is known */
-	uint32_t era;		  /* of the writeset at hand */
+	struct writeset_list writesets; /* whose tree is to be built */
+	struct array_build array;	/* the bitset, or the eras, at hand */
+	uint64_t nr_needed;		/* blocks, as far as is known */
+	uint32_t era;			/* of the writeset at hand */
 	uint32_t nr_bits;
 	bool in_place;
 	bool in_eras;	   /* array is the era array */

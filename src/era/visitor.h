@@ -6,7 +6,7 @@
  *
  * Contract, in order, each part given in ascending batches without gaps:
  *   superblock,
- *   then for each writeset, eras ascending:
+ *   then for each writeset, eras ascending (from XML in any order):
  *     writeset_begin, writeset_words... (all of its words), writeset_end,
  *   then eras... (all nr_blocks entries), then end.
  * A member returns 0 or a negative errno, which ends the visit and comes back

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -223,6 +224,92 @@ ssize_t input_read(struct input *in, void *buf, size_t n)
 	memcpy(buf, in->buf + in->begin, ahead);
 	in->begin += ahead;
 	return (ssize_t)ahead;
+}
+
+static int cannot_keep(struct input *in, const char *dir, int err)
+{
+	in->error = -err;
+	era_report(
+		in->report, ERA_FATAL, NULL, ERA_NO_DATA,
+		"%s: cannot be kept in %s to be read twice: %s (TMPDIR names "
+		"another directory)",
+		in->name, dir, strerror(err));
+	return -err;
+}
+
+/* A file that has no name, or has none any more. */
+static int open_nameless(const char *dir)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+	char *path;
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	if (asprintf(&path, "%s/era.XXXXXX", dir) < 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	free(path);
+	return fd;
+}
+
+/* Copies what is read ahead, and then the rest. 0 or an errno of the write. */
+static int copy_rest(struct input *in, int fd)
+{
+	int r = 0;
+
+	while (!r) {
+		while (in->begin < in->end) {
+			ssize_t n = write(fd, in->buf + in->begin,
+					  in->end - in->begin);
+
+			if (n < 0 && errno != EINTR)
+				return errno;
+			in->begin += n < 0 ? 0 : (size_t)n;
+		}
+		if (in->eof)
+			return 0;
+		r = fill(in);
+	}
+	return 0; /* the read has been reported, and is in in->error */
+}
+
+int input_keep(struct input *in)
+{
+	const char *dir = secure_getenv("TMPDIR");
+	int fd, err;
+
+	if (in->error)
+		return in->error;
+	if (lseek(in->fd, 0, SEEK_CUR) >= 0)
+		return 0;
+	if (!dir || !*dir)
+		dir = "/var/tmp";
+	fd = open_nameless(dir);
+	if (fd < 0)
+		return cannot_keep(in, dir, errno);
+	err = copy_rest(in, fd);
+	if (!err && !in->error)
+		in->offset = (uint64_t)lseek(fd, 0, SEEK_CUR);
+	close(in->fd);
+	in->fd = fd;
+	if (err)
+		return cannot_keep(in, dir, err);
+	return in->error ? in->error : input_rewind(in);
+}
+
+int input_rewind(struct input *in)
+{
+	if (lseek(in->fd, -(off_t)in->offset, SEEK_CUR) < 0)
+		return fail(in, -errno, strerror(errno));
+	in->offset = 0;
+	in->begin = in->end = 0;
+	in->eof = in->ended = false;
+	in->in_member = false; /* the next one begins with its header */
+	return in->error;
 }
 
 void input_close(struct input *in)

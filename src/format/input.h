@@ -49,6 +49,18 @@ int input_open_fd(struct input *in, int fd, const char *name,
  */
 ssize_t input_read(struct input *in, void *buf, size_t n);
 
+/*
+ * Makes sure that input_rewind() will do. What cannot seek, such as a pipe, is
+ * copied first, as it comes, to a file without a name in $TMPDIR, or else in
+ * /var/tmp. Before the first input_read(). Returns 0 or a negative errno,
+ * reported.
+ */
+int input_keep(struct input *in);
+
+/* Back to where the input was opened. Returns 0 or a negative errno, reported.
+ */
+int input_rewind(struct input *in);
+
 void input_close(struct input *in);
 
 #endif

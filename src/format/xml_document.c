@@ -3,7 +3,13 @@
  * The rules of the XML form. They are strict: each block is named once and in
  * order, so that a file cut or edited by accident cannot lose a write.
  *
- * One looseness is owed to the Rust suite, which ends the list of bits at
+ * What a program generates may be looser, as long as no line can be missing:
+ * writesets come in any order (the sink sorts them); where the <bit>s of a
+ * writeset are all true, the blocks without one are not marked; an era array
+ * that ends early goes on with the current era, for blocks that nothing is said
+ * of count as written. What was completed so is said.
+ *
+ * One more looseness is owed to the Rust suite, which ends the list of bits at
  * nr_blocks even where a writeset's nr_bits is another number (the device was
  * resized): false bits may go on to nr_blocks, and may stop there.
  */
@@ -79,19 +85,17 @@ int xml_document_writeset(struct xml_document *doc, uint32_t era,
 	if (doc->any_writeset && era == doc->era)
 		return refuse(doc, "writeset of era %" PRIu32 " given twice",
 			      era);
-	if (doc->any_writeset && era < doc->era)
-		return refuse(doc,
-			      "writeset of era %" PRIu32
-			      " after that of era %" PRIu32,
-			      era, doc->era);
 	if (nr_bits >= ERA_MAX_NR_BLOCKS)
 		return refuse(doc, "nr_bits %" PRIu32 " is 2^31 or more",
 			      nr_bits);
+	doc->unordered |= doc->any_writeset && era < doc->era;
 	doc->any_writeset = true;
 	doc->era = era;
 	doc->nr_bits = nr_bits;
 	doc->form = XML_FORM_UNKNOWN;
 	doc->next_bit = 0;
+	doc->any_clear = false;
+	doc->nr_absent = 0;
 	doc->word = 0;
 	doc->word_index = 0;
 	doc->first_word = 0;
@@ -137,6 +141,18 @@ static uint32_t bits_limit(const struct xml_document *doc)
 	return doc->nr_bits > nr_blocks ? doc->nr_bits : nr_blocks;
 }
 
+/*
+ * Where blocks that are not marked are named, too, one that is not named at all
+ * is a line that was lost.
+ */
+static int refuse_absent(struct xml_document *doc)
+{
+	return refuse(doc,
+		      "%" PRIu64 " blocks before this have no <bit>, though "
+		      "blocks that are not marked have one",
+		      doc->nr_absent);
+}
+
 unsigned int xml_document_bits_wanted(const struct xml_document *doc)
 {
 	uint32_t next = doc->next_bit;
@@ -151,7 +167,11 @@ unsigned int xml_document_bits_wanted(const struct xml_document *doc)
 int xml_document_bits(struct xml_document *doc, uint64_t bits, unsigned int n)
 {
 	uint32_t next = doc->next_bit;
+	bool any_clear = ~bits << (64 - n);
 
+	if (any_clear && doc->nr_absent)
+		return refuse_absent(doc);
+	doc->any_clear |= any_clear;
 	doc->form = XML_FORM_BITS;
 	doc->next_bit += n;
 	if (next >= doc->nr_bits)
@@ -185,10 +205,24 @@ int xml_document_bit(struct xml_document *doc, uint32_t block, bool value)
 {
 	if (doc->form == XML_FORM_MARKED)
 		return refuse(doc, "<bit> in a writeset of <marked>");
-	if (block >= bits_limit(doc) || block != doc->next_bit)
+	if (block >= bits_limit(doc) || block < doc->next_bit ||
+	    (block > doc->next_bit && doc->any_clear))
 		return refuse_block(doc, block, doc->next_bit, bits_limit(doc));
 	if (block >= doc->nr_bits && value)
 		return refuse_block(doc, block, 0, doc->nr_bits);
+	if (block > doc->next_bit) {
+		int r;
+
+		if (!value) {
+			doc->nr_absent += block - doc->next_bit;
+			return refuse_absent(doc);
+		}
+		r = go_to_word(doc, block / 64);
+		if (r)
+			return r;
+		doc->nr_absent += block - doc->next_bit;
+		doc->next_bit = block;
+	}
 	return xml_document_bits(doc, value, 1);
 }
 
@@ -229,11 +263,16 @@ int xml_document_writeset_end(struct xml_document *doc)
 	uint32_t least = doc->nr_bits < nr_blocks ? doc->nr_bits : nr_blocks;
 	int r;
 
-	if (doc->form == XML_FORM_BITS && doc->next_bit < least)
+	if (doc->form == XML_FORM_BITS && !doc->any_clear &&
+	    doc->next_bit < doc->nr_bits)
+		doc->nr_absent += doc->nr_bits - doc->next_bit;
+	else if (doc->form == XML_FORM_BITS && doc->next_bit < least)
 		return refuse(doc,
 			      "writeset of era %" PRIu32 " has %" PRIu32
 			      " bits, %" PRIu32 " are missing",
 			      doc->era, doc->next_bit, least - doc->next_bit);
+	doc->nr_sparse += doc->nr_absent != 0;
+	doc->nr_absent_bits += doc->nr_absent;
 	doc->place = XML_SUPERBLOCK;
 	r = go_to_word(doc, era_nr_words(doc->nr_bits));
 	if (!r)
@@ -298,20 +337,87 @@ int xml_document_era(struct xml_document *doc, uint32_t block, uint32_t era)
 	return xml_document_eras(doc, 1);
 }
 
+static int fill_eras(struct xml_document *doc, uint32_t len, uint32_t era)
+{
+	int r = 0;
+
+	while (len && !r) {
+		uint32_t next;
+		size_t nr;
+		uint32_t *room = xml_document_era_room(doc, &nr, &next);
+
+		nr = nr < len ? nr : len;
+		for (size_t i = 0; i < nr; i++)
+			room[i] = era;
+		len -= (uint32_t)nr;
+		r = xml_document_eras(doc, nr);
+	}
+	return r;
+}
+
+int xml_document_era_run(struct xml_document *doc, uint32_t begin, uint32_t len,
+			 uint32_t era)
+{
+	uint32_t nr_blocks = doc->geometry.nr_blocks;
+	uint32_t next = doc->first_era + (uint32_t)doc->nr_eras;
+
+	if (begin != next || begin >= nr_blocks)
+		return refuse_block(doc, begin, next, nr_blocks);
+	if (!len)
+		return refuse(doc, "<eras> of no block");
+	if (len > nr_blocks - begin)
+		return refuse_block(doc, nr_blocks, 0, nr_blocks);
+	if (era > doc->geometry.current_era)
+		return refuse(doc,
+			      "block %" PRIu32 " has era %" PRIu32
+			      ", above the current era %" PRIu32,
+			      begin, era, doc->geometry.current_era);
+	return fill_eras(doc, len, era);
+}
+
 int xml_document_era_array_end(struct xml_document *doc)
 {
 	uint32_t nr = doc->first_era + (uint32_t)doc->nr_eras;
+	int r;
 
-	if (nr != doc->geometry.nr_blocks)
-		return refuse(doc,
-			      "<era_array> has %" PRIu32
-			      " entries, nr_blocks says %" PRIu32,
-			      nr, doc->geometry.nr_blocks);
+	doc->nr_absent_eras = doc->geometry.nr_blocks - nr;
+	r = fill_eras(doc, doc->nr_absent_eras, doc->geometry.current_era);
+	if (r)
+		return r;
 	doc->place = XML_SUPERBLOCK;
 	return flush_eras(doc);
 }
 
-int xml_document_end(struct xml_document *doc)
+static void say_what_was_completed(const struct xml_document *doc,
+				   struct era_report *report)
 {
+	uint32_t nr_blocks = doc->geometry.nr_blocks;
+
+	if (doc->unordered)
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "the writesets were put into the order of their "
+			   "eras");
+	if (doc->nr_sparse)
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "%" PRIu32 " writeset%s only marked blocks: the "
+			   "%" PRIu64 " without a <bit> count as not marked",
+			   doc->nr_sparse,
+			   doc->nr_sparse == 1 ? " names" : "s name",
+			   doc->nr_absent_bits);
+	if (doc->nr_absent_eras)
+		era_report(
+			report, ERA_NOTE, NULL,
+			((struct era_data_range){
+				nr_blocks - doc->nr_absent_eras, nr_blocks }),
+			"<era_array> has %" PRIu32 " entries, nr_blocks says "
+			"%" PRIu32 ": the blocks without one count as written "
+			"in the current era, %" PRIu32,
+			nr_blocks - doc->nr_absent_eras, nr_blocks,
+			doc->geometry.current_era);
+}
+
+int xml_document_end(struct xml_document *doc, struct era_report *report)
+{
+	say_what_was_completed(doc, report);
 	return doc->sink->end(doc->sink);
 }

@@ -43,11 +43,19 @@ struct xml_document {
 	bool any_writeset;
 	bool any_era_array;
 
+	/* what was completed, to be said at the end */
+	bool unordered;		 /* writesets, by their eras */
+	uint32_t nr_sparse;	 /* writesets that name only marked blocks */
+	uint64_t nr_absent_bits; /* of those */
+	uint32_t nr_absent_eras;
+
 	/* the open writeset, or the last one */
 	uint32_t era;
 	uint32_t nr_bits;
 	enum xml_writeset_form form;
 	uint32_t next_bit;   /* the lowest block the next element may name */
+	bool any_clear;	     /* a <bit> said that a block is not marked */
+	uint64_t nr_absent;  /* blocks before next_bit without a <bit> */
 	uint64_t word;	     /* being collected, */
 	uint32_t word_index; /* as this one of the writeset */
 	uint32_t first_word; /* of the batch */
@@ -75,10 +83,12 @@ int xml_document_writeset_end(struct xml_document *doc);
 
 int xml_document_era_array(struct xml_document *doc);
 int xml_document_era(struct xml_document *doc, uint32_t block, uint32_t era);
+int xml_document_era_run(struct xml_document *doc, uint32_t begin, uint32_t len,
+			 uint32_t era);
 int xml_document_era_array_end(struct xml_document *doc);
 
-/* All has been read: the sink's end. */
-int xml_document_end(struct xml_document *doc);
+/* All has been read: says what was completed; the sink's end. */
+int xml_document_end(struct xml_document *doc, struct era_report *report);
 
 /*
  * Many at once, for a lexer. How many <bit> elements may follow, from

@@ -308,6 +308,18 @@ static int lex_marked(struct lexer *lexer)
 	return took(lexer, p, 1, xml_document_marked(lexer->doc, begin, len));
 }
 
+/* A <bit> that is none of the next ones, which only a true one may be. */
+static int lex_true_bit(struct lexer *lexer)
+{
+	const char *p = lexer->at;
+	uint32_t block;
+
+	if (!LEX_LITERAL(&p, "    <bit block=\"") || !lex_number(&p, &block) ||
+	    !LEX_LITERAL(&p, "\" value=\"true\"/>\n"))
+		return lex_marked(lexer);
+	return took(lexer, p, 1, xml_document_bit(lexer->doc, block, true));
+}
+
 static int lex_in_writeset(struct lexer *lexer)
 {
 	struct xml_document *doc = lexer->doc;
@@ -324,7 +336,21 @@ static int lex_in_writeset(struct lexer *lexer)
 	}
 	if (LEX_LITERAL(&p, "  </writeset>\n"))
 		return took(lexer, p, 1, xml_document_writeset_end(doc));
-	return lex_marked(lexer);
+	return lex_true_bit(lexer);
+}
+
+static int lex_era_run(struct lexer *lexer)
+{
+	const char *p = lexer->at;
+	uint32_t begin, len, era;
+
+	if (!LEX_LITERAL(&p, "    <eras block_begin=\"") ||
+	    !lex_number(&p, &begin) || !LEX_LITERAL(&p, "\" len=\"") ||
+	    !lex_number(&p, &len) || !LEX_LITERAL(&p, "\" era=\"") ||
+	    !lex_number(&p, &era) || !LEX_LITERAL(&p, "\"/>\n"))
+		return 0;
+	return took(lexer, p, 1,
+		    xml_document_era_run(lexer->doc, begin, len, era));
 }
 
 static int lex_in_era_array(struct lexer *lexer)
@@ -341,7 +367,7 @@ static int lex_in_era_array(struct lexer *lexer)
 			    xml_document_eras(doc, n));
 	if (LEX_LITERAL(&p, "  </era_array>\n"))
 		return took(lexer, p, 1, xml_document_era_array_end(doc));
-	return 0;
+	return lex_era_run(lexer);
 }
 
 static int lex_lines(struct lexer *lexer)

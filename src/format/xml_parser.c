@@ -307,7 +307,18 @@ static int start_era(struct parser *parser, const struct text *values)
 	return xml_document_era(parser->doc, block, era);
 }
 
-enum { SUPERBLOCK, WRITESET, ERA_ARRAY, BIT, ERA, MARKED, NR_ELEMENTS };
+static int start_eras(struct parser *parser, const struct text *values)
+{
+	uint32_t begin, len, era;
+
+	if (get_number(parser, "block_begin", &values[0], &begin) ||
+	    get_number(parser, "len", &values[1], &len) ||
+	    get_number(parser, "era", &values[2], &era))
+		return parser->error;
+	return xml_document_era_run(parser->doc, begin, len, era);
+}
+
+enum { SUPERBLOCK, WRITESET, ERA_ARRAY, BIT, ERA, ERAS, MARKED, NR_ELEMENTS };
 
 static const struct element elements[NR_ELEMENTS] = {
 	[SUPERBLOCK] = { "superblock",
@@ -335,6 +346,11 @@ static const struct element elements[NR_ELEMENTS] = {
 		  { "block", "era" },
 		  start_era,
 		  NULL },
+	[ERAS] = { "eras",
+		   &elements[ERA_ARRAY],
+		   { "block_begin", "len", "era" },
+		   start_eras,
+		   NULL },
 	[MARKED] = { "marked",
 		     &elements[WRITESET],
 		     { "block_begin", "len" },

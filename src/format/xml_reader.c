@@ -57,7 +57,7 @@ static int read_document(struct input_window *window, const char *name,
 	if (doc->place != XML_AFTER || !window->eof ||
 	    window->begin != window->end)
 		r = xml_parse(window, name, doc, line, report);
-	return r ? r : xml_document_end(doc);
+	return r ? r : xml_document_end(doc, report);
 }
 
 static int read_xml(struct input *in, const char *name,

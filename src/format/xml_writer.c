@@ -276,7 +276,53 @@ static int begin_era_array(struct xml_writer *writer)
 	if (writer->in_era_array)
 		return 0;
 	writer->in_era_array = true;
+	writer->run_begin = writer->run_end = 0;
 	return output_puts(writer->out, "  <era_array>\n");
+}
+
+static int write_era_run(struct xml_writer *writer)
+{
+	uint32_t len = writer->run_end - writer->run_begin;
+	char *room, *p;
+
+	if (!len)
+		return 0;
+	room = output_reserve(writer->out, 2 * LINE_ROOM);
+	if (!room)
+		return writer->out->error;
+	if (len == 1) { /* the shorter one */
+		p = put_eras(writer, room, writer->run_begin, &writer->run_era,
+			     1);
+	} else {
+		p = stpcpy(room, "    <eras block_begin=\"");
+		p += decimal_put(p, writer->run_begin);
+		p = stpcpy(p, "\" len=\"");
+		p += decimal_put(p, len);
+		p = stpcpy(p, "\" era=\"");
+		p += decimal_put(p, writer->run_era);
+		p = stpcpy(p, "\"/>\n");
+	}
+	output_advance(writer->out, (size_t)(p - room));
+	return 0;
+}
+
+static int write_era_runs(struct xml_writer *writer, uint32_t first_block,
+			  const uint32_t *eras, size_t nr)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < nr && !r; i++) {
+		uint32_t block = first_block + (uint32_t)i;
+
+		if (writer->run_end != writer->run_begin &&
+		    eras[i] != writer->run_era) {
+			r = write_era_run(writer);
+			writer->run_begin = block;
+		}
+		writer->run_era = eras[i];
+		writer->run_end = block + 1;
+	}
+	return r;
 }
 
 static int on_eras(struct era_visitor *visitor, uint32_t first_block,
@@ -285,6 +331,8 @@ static int on_eras(struct era_visitor *visitor, uint32_t first_block,
 	struct xml_writer *writer = (struct xml_writer *)visitor;
 	int r = begin_era_array(writer);
 
+	if (!r && writer->compact)
+		return write_era_runs(writer, first_block, eras, nr);
 	for (size_t i = 0; !r && i < nr; i += LINES_AT_ONCE) {
 		size_t n = nr - i < LINES_AT_ONCE ? nr - i : LINES_AT_ONCE;
 		char *room = output_reserve(writer->out, OUTPUT_RESERVE_MAX);
@@ -304,6 +352,8 @@ static int on_end(struct era_visitor *visitor)
 	struct xml_writer *writer = (struct xml_writer *)visitor;
 	int r = begin_era_array(writer); /* of no entry */
 
+	if (!r && writer->compact)
+		r = write_era_run(writer);
 	if (r)
 		return r;
 	return output_puts(writer->out, "  </era_array>\n</superblock>\n");

@@ -27,11 +27,15 @@ struct xml_writer {
 	uint32_t nr_bits;   /* of the open writeset */
 	uint32_t run_begin; /* compact: the open run of marked blocks */
 	uint32_t run_end;
+	uint32_t run_era; /* of the open run of <eras> */
 	bool in_era_array;
 	struct xml_era_tail tails[XML_WRITER_CACHE];
 };
 
-/* compact: <marked/> for each run of written blocks, not <bit/> for each. */
+/*
+ * compact: <marked/> for each run of written blocks, not <bit/> for each, and
+ * <eras/> for each run of blocks of one era.
+ */
 void xml_writer_init(struct xml_writer *writer, struct output *out,
 		     bool compact);
 

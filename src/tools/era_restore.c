@@ -5,11 +5,13 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "era/builder.h"
+#include "era/demand.h"
 #include "format/xml_reader.h"
 #include "tools/confine.h"
 #include "tools/tool.h"
@@ -84,6 +86,58 @@ static int build(struct input *in, const char *name, struct era_device *device,
 	return r;
 }
 
+/* What the first reading has said is not said again; an error is. */
+static void pass_on_errors(void *arg, const struct era_problem *problem)
+{
+	struct era_report *report = arg;
+
+	if (problem->severity == ERA_FATAL)
+		era_report(report, ERA_FATAL, problem->where, problem->data,
+			   "%s", problem->text);
+}
+
+/*
+ * Reads all before the first write to what exists: XML with a mistake, or a
+ * device that is too small, leaves it as it was.
+ */
+static int check_room(struct input *in, const char *name,
+		      const struct era_device *device,
+		      struct era_report *report)
+{
+	uint64_t nr = device->nr_blocks < MAX_METADATA_BLOCKS
+			      ? device->nr_blocks
+			      : MAX_METADATA_BLOCKS;
+	struct era_demand demand;
+	uint64_t needed;
+	int r = input_keep(in);
+
+	era_demand_init(&demand, report);
+	if (!r)
+		r = xml_read(in, name, &demand.visitor, report);
+	needed = era_demand_nr_blocks(&demand);
+	era_demand_release(&demand);
+	if (r)
+		return r;
+	if (needed <= nr)
+		return input_rewind(in);
+	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
+		   "%s is too small and was left as it was: %" PRIu64
+		   " metadata blocks (%" PRIu64 " bytes) are needed, it has "
+		   "%" PRIu64,
+		   device->path, needed, needed * ERA_BLOCK_SIZE,
+		   device->nr_blocks);
+	return -ENOSPC;
+}
+
+static int build_over(struct input *in, const char *name,
+		      struct era_device *device, struct era_report *report)
+{
+	struct era_report errors = { .problem = pass_on_errors, .arg = report };
+	int r = check_room(in, name, device, report);
+
+	return r ? r : build(in, name, device, &errors);
+}
+
 /* What is written tells nothing of what is to come; what was read does. */
 struct reading {
 	struct progress progress;
@@ -114,7 +168,10 @@ static int build_shown(const struct arguments *args, struct input *in,
 			    args->output);
 	device->moved = count_input;
 	device->moved_arg = &reading;
-	r = build(in, name, device, report);
+	if (device->growable)
+		r = build(in, name, device, report);
+	else
+		r = build_over(in, name, device, report);
 	tool_progress_finish(&reading.progress, device);
 	return r;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """era_dump: the bytes of the Rust suite, plus what it leaves out."""
 
+import itertools
 import fcntl
 import gzip
 import os
@@ -118,6 +119,29 @@ def test_compact_has_one_element_for_each_run(run, image, marked):
                for b in starts]
     assert runs == [f'    <marked block_begin="{b}" len="{n}"/>'
                     for b, n in zip(starts, lengths)]
+
+
+@pytest.mark.parametrize("eras", [
+    [], [3], [3, 3], [1, 2, 3], [0] * 5000, [0] * 1018 + [1] * 1018,
+    [1] * 7 + [0] + [2] * 3000], ids=lambda eras: f"{len(eras)}")
+def test_compact_has_one_element_for_each_run_of_eras(run, image, tmp_path,
+                                                      eras):
+    """A run of one is the plain element, which is shorter; era_restore reads
+    both back."""
+    path = image("built", build(eras, current_era=9))
+    out = dump(run, path, "--compact")
+    expected, begin = [], 0
+    for era, blocks in itertools.groupby(eras):
+        n = len(list(blocks))
+        expected.append(
+            f'    <era block="{begin}" era="{era}"/>' if n == 1 else
+            f'    <eras block_begin="{begin}" len="{n}" era="{era}"/>')
+        begin += n
+    assert [line for line in out.decode().splitlines()
+            if line.startswith("    ")] == expected
+    assert run("era_restore", "-i", "-", "-o", tmp_path / "restored",
+               stdin=out).status == 0
+    assert dump(run, tmp_path / "restored") == dump(run, path)
 
 
 # --- --metadata-snapshot ---------------------------------------------------

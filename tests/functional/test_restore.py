@@ -2,6 +2,7 @@
 """era_restore: any legal XML becomes sound metadata, exactly."""
 
 import gzip
+import re
 import resource
 import struct
 
@@ -238,3 +239,159 @@ def test_memory_does_not_grow_with_the_xml(run, tmp_path):
 
 def test_a_dump_says_what_was_read(restore):
     assert parse_dump(PLAIN).writesets == written_sets(restore(PLAIN))
+
+
+# --- a device that exists -----------------------------------------------------
+
+def needed_blocks(result):
+    return int(re.search(r"(\d+) metadata blocks", result.err)[1])
+
+
+@pytest.mark.parametrize("piped", [False, True], ids=["a file", "a pipe"])
+@pytest.mark.parametrize("zipped", [False, True], ids=["XML", "gzip"])
+def test_a_device_that_is_too_small_is_left_as_it_was(run, tmp_path, piped,
+                                                      zipped):
+    """Whatever its size, and the number that is named suffices."""
+    xml = make_dump([i % 9 for i in range(65536)],
+                    [(era, 65536, [era]) for era in range(1, 9)])
+    xml = gzip.compress(xml) if zipped else xml
+    (tmp_path / "xml").write_bytes(xml)
+    path = tmp_path / "device"
+
+    def restore_to(nr_blocks):
+        path.write_bytes(b"\xa5" * SIZE * nr_blocks)
+        if piped:
+            return run("era_restore", "-i", "-", "-o", path, stdin=xml)
+        return run("era_restore", "-i", tmp_path / "xml", "-o", path)
+
+    needed = needed_blocks(restore_to(1))
+    for nr_blocks in {0, 2, 66, 71, needed // 2, needed - 5, needed - 1}:
+        result = restore_to(nr_blocks)
+        assert result.status == 1
+        assert needed_blocks(result) == needed
+        assert path.read_bytes() == b"\xa5" * SIZE * nr_blocks
+    for nr_blocks in needed, needed + 1, 4 * needed:
+        result = restore_to(nr_blocks)
+        assert (result.status, result.err) == (0, "")
+        assert Metadata(path.read_bytes()).problems() == []
+
+
+def test_a_device_is_left_as_it_was_by_xml_with_a_mistake(run, image):
+    path = image("clean")
+    xml = make_dump([1] * 512)
+    for wrong in xml[:-20], xml.replace(b'block="500"', b'block="501"'):
+        assert run("era_restore", "-i", "-", "-o", path,
+                   stdin=wrong).status == 1
+        assert path.read_bytes() == data.read("clean")
+
+
+def test_a_pipe_is_kept_where_tmpdir_says(run, image, tmp_path):
+    xml = make_dump([1] * 512)
+    result = run("era_restore", "-i", "-", "-o", image("clean"), stdin=xml,
+                 env={"TMPDIR": str(tmp_path / "none")})
+    assert result.status == 1
+    assert str(tmp_path / "none") in result.err
+    (tmp_path / "some").mkdir()
+    assert run("era_restore", "-i", "-", "-o", image("clean"), stdin=xml,
+               env={"TMPDIR": str(tmp_path / "some")}).status == 0
+    assert list((tmp_path / "some").iterdir()) == []
+
+
+# --- what programs generate ---------------------------------------------------
+
+def elements(*lines, nr_blocks=200, current_era=9):
+    return "\n".join([
+        f'<superblock uuid="" block_size="128" nr_blocks="{nr_blocks}" '
+        f'current_era="{current_era}">', *lines, "</superblock>", ""]).encode()
+
+
+def writeset(era, *blocks, nr_bits=200):
+    return "\n".join([f'  <writeset era="{era}" nr_bits="{nr_bits}">',
+                      *(f'    <bit block="{b}" value="true"/>'
+                        for b in blocks), "  </writeset>"])
+
+
+def era_array(*eras):
+    return "\n".join(["  <era_array>", *(
+        f'    <era block="{b}" era="{era}"/>' for b, era in enumerate(eras)),
+        "  </era_array>"])
+
+
+@pytest.fixture
+def completed(run, tmp_path):
+    """completed(xml, over): restored to a new file, or over an old one, with
+    what was said, which is once."""
+    def restored(xml, over):
+        path = tmp_path / "restored.img"
+        if over:
+            path.write_bytes(bytes(4 << 20))
+        result = run("era_restore", "-i", "-", "-o", path, stdin=xml)
+        assert result.status == 0, result.err
+        assert Metadata(path.read_bytes()).problems() == []
+        return path.read_bytes(), result.err
+    return restored
+
+
+over_too = pytest.mark.parametrize("over", [False, True],
+                                   ids=["new", "existing"])
+
+
+@over_too
+@pytest.mark.parametrize("eras", [(5, 4, 3, 2, 1), (2, 5, 1, 4, 3)])
+def test_writesets_in_any_order(completed, eras, over):
+    xml = elements(*(writeset(era, *range(200)) for era in eras),
+                   era_array(*[0] * 200))
+    content, said = completed(xml, over)
+    assert written_sets(content) == {era: (200, set(range(200)))
+                                     for era in range(1, 6)}
+    assert said.count("\n") == 1
+    assert "order of their eras" in said
+
+
+@over_too
+@pytest.mark.parametrize("blocks", [[0], [199], [63, 64, 130], [5, 6, 7]])
+def test_writesets_that_name_only_marked_blocks(completed, blocks, over):
+    xml = elements(writeset(3, *blocks), era_array(*[0] * 200))
+    content, said = completed(xml, over)
+    assert written_sets(content) == {3: (200, set(blocks))}
+    assert said.count("\n") == 1
+    assert f"1 writeset names only marked blocks: the {200 - len(blocks)} " \
+        "without a <bit> count as not marked" in said
+
+
+@over_too
+@pytest.mark.parametrize("nr", [0, 1, 150])
+def test_blocks_that_the_era_array_leaves_out_count_as_written(completed, nr,
+                                                               over):
+    content, said = completed(elements(era_array(*[1] * nr)), over)
+    reader = Metadata(content)
+    assert reader.eras(reader.superblock()) == [1] * nr + [9] * (200 - nr)
+    assert said.count("\n") == 1
+    assert f"<era_array> has {nr} entries, nr_blocks says 200" in said
+    assert "written in the current era, 9" in said
+
+
+@over_too
+@pytest.mark.parametrize("eras", [(3, 5, 3), (5, 3, 5), (4, 4)])
+def test_a_writeset_given_twice_is_refused(run, tmp_path, eras, over):
+    xml = elements(*(writeset(era, *range(200)) for era in eras),
+                   era_array(*[0] * 200))
+    path = tmp_path / "restored.img"
+    if over:
+        path.write_bytes(data.read("clean"))
+    result = run("era_restore", "-i", "-", "-o", path, stdin=xml)
+    assert result.status == 1
+    assert "given twice" in result.err
+    assert path.read_bytes() == data.read("clean") if over \
+        else not path.exists()
+
+
+def test_many_writesets_in_descending_order(restore, run, tmp_path):
+    writesets = [(era, 64, [era % 64]) for era in range(1000, 0, -1)]
+    path = tmp_path / "restored.img"
+    result = run("era_restore", "-i", "-", "-o", path,
+                 stdin=make_dump([0] * 64, writesets))
+    assert result.status == 0
+    assert run("era_check", path).status == 0
+    assert written_sets(path.read_bytes()) == {
+        era: (64, {era % 64}) for era in range(1, 1001)}

@@ -10,7 +10,7 @@ from .reader import expand
 
 def parse_dump(text):
     """A dump as geometry, {era: (nr_bits, blocks)} and the list of eras;
-    both forms of a writeset."""
+    both forms of a writeset and of the era array."""
     root = ElementTree.fromstring(text)
     assert root.tag == "superblock"
     writesets = {}
@@ -22,8 +22,14 @@ def parse_dump(text):
             blocks |= set(range(begin, begin + int(run.get("len"))))
         writesets[int(element.get("era"))] = \
             (int(element.get("nr_bits")), blocks)
-    eras = [int(element.get("era"))
-            for element in root.find("era_array").findall("era")]
+    eras = []
+    for element in root.find("era_array"):
+        if element.tag == "eras":
+            assert int(element.get("block_begin")) == len(eras)
+            eras += [int(element.get("era"))] * int(element.get("len"))
+        else:
+            assert int(element.get("block")) == len(eras)
+            eras.append(int(element.get("era")))
     return SimpleNamespace(attributes=dict(root.attrib), writesets=writesets,
                            eras=eras)
 
