@@ -23,8 +23,10 @@ static int add(struct era_demand *demand, uint64_t nr)
 	demand->nr_blocks += nr;
 	if (demand->nr_blocks <= MAX_METADATA_BLOCKS)
 		return 0;
-	era_report(demand->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "this is more than the largest metadata device can hold");
+	era_report_kind(
+		demand->report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+		ERA_NO_DATA,
+		"this is more than the largest metadata device can hold");
 	return -EFBIG;
 }
 

@@ -27,10 +27,10 @@ static int check_told(const struct era_salvage *s, const char *option,
 {
 	if (!told || told == found)
 		return 0;
-	era_report(s->report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s=%" PRIu32 " contradicts the superblock, which says "
-		   "%" PRIu32,
-		   option, told, found);
+	era_report_kind(s->report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s=%" PRIu32 " contradicts the superblock, which says "
+			"%" PRIu32,
+			option, told, found);
 	return -EINVAL;
 }
 

@@ -42,9 +42,11 @@ int writeset_list_sort(struct writeset_list *list, struct era_report *report)
 	for (size_t i = 1; i < list->nr; i++) {
 		if (list->entries[i].era != list->entries[i - 1].era)
 			continue;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "the writeset of era %" PRIu32 " is given twice",
-			   list->entries[i].era);
+		era_report_kind(report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"the writeset of era %" PRIu32
+				" is given twice",
+				list->entries[i].era);
 		return -EINVAL;
 	}
 	return 0;

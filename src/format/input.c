@@ -229,8 +229,8 @@ ssize_t input_read(struct input *in, void *buf, size_t n)
 static int cannot_keep(struct input *in, const char *dir, int err)
 {
 	in->error = -err;
-	era_report(
-		in->report, ERA_FATAL, NULL, ERA_NO_DATA,
+	era_report_kind(
+		in->report, ERA_KIND_SYSTEM, ERA_FATAL, NULL, ERA_NO_DATA,
 		"%s: cannot be kept in %s to be read twice: %s (TMPDIR names "
 		"another directory)",
 		in->name, dir, strerror(err));

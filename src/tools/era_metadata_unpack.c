@@ -14,6 +14,7 @@
 #include "format/pack_read.h"
 #include "format/pack_target.h"
 #include "tools/confine.h"
+#include "tools/occupied.h"
 #include "tools/tool.h"
 #include "tools/unpack_device.h"
 
@@ -28,7 +29,7 @@ static const struct argp_option options[] = {
 	{ "input", 'i', "FILE", 0, "The pack to read", 0 },
 	{ "output", 'o', "FILE|DEVICE", 0, "Where the metadata goes", 0 },
 	{ "force", 'f', NULL, 0,
-	  "Overwrite a file or device that holds metadata", 0 },
+	  "Overwrite a device or file that holds something", 0 },
 	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
 };
@@ -85,7 +86,10 @@ static int unpack_to_device(struct pack_reader *reader,
 
 	if (r)
 		return r;
-	r = unpack_device(reader, &device, report);
+	if (!args->force)
+		r = tool_check_occupied(&device, report);
+	if (!r)
+		r = unpack_device(reader, &device, report);
 	era_device_close(&device);
 	return r;
 }
@@ -129,6 +133,12 @@ static int unpack_to_file(struct pack_reader *reader,
 				    report);
 	if (r)
 		return r;
+	if (old.fd >= 0 && !args->force)
+		r = tool_check_occupied(&old, report);
+	if (r) {
+		era_device_close(&old);
+		return r;
+	}
 	r = tool_new_file_open(&file, args->output, report);
 	if (!r) {
 		r = fill_file(reader, &file, report);

@@ -15,6 +15,7 @@
 #include "era/repair.h"
 #include "format/report_json.h"
 #include "tools/confine.h"
+#include "tools/occupied.h"
 #include "tools/repair_summary.h"
 #include "tools/tool.h"
 
@@ -39,6 +40,7 @@ struct arguments {
 	struct era_salvage_options salvage;
 	bool dry_run;
 	bool json;
+	bool force;
 	bool quiet;
 };
 
@@ -72,6 +74,8 @@ static const struct argp_option options[] = {
 	  "is found is less",
 	  0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
+	{ "force", 'f', NULL, 0,
+	  "With -o, overwrite a device or file that holds something", 0 },
 	{ "quiet", 'q', NULL, 0, "No messages and no summary, status only", 0 },
 	{ 0 },
 };
@@ -156,6 +160,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_JSON:
 		args->json = true;
+		return 0;
+	case 'f':
+		args->force = true;
 		return 0;
 	case 'q':
 		args->quiet = true;
@@ -254,6 +261,10 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 	r = tool_target_open(&target, args->output, report);
 	if (r)
 		return r;
+	if (!target.is_new && !args->force)
+		r = tool_check_occupied(&target.device, report);
+	if (r)
+		return tool_target_close(&target, r, report);
 	/* one line for both: read twice, written, and read for the check */
 	target.device.moved = salvage->device->moved;
 	target.device.moved_arg = salvage->device->moved_arg;

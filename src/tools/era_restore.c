@@ -14,11 +14,13 @@
 #include "era/demand.h"
 #include "format/xml_reader.h"
 #include "tools/confine.h"
+#include "tools/occupied.h"
 #include "tools/tool.h"
 
 struct arguments {
 	const char *input;
 	const char *output;
+	bool force;
 	bool quiet;
 };
 
@@ -29,6 +31,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "DEVICE", 0,
 	  "Write the metadata to DEVICE; a file that does not exist is created",
 	  0 },
+	{ "force", 'f', NULL, 0,
+	  "Overwrite a device or file that holds something", 0 },
 	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
 };
@@ -43,6 +47,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		args->output = arg;
+		return 0;
+	case 'f':
+		args->force = true;
 		return 0;
 	case 'q':
 		args->quiet = true;
@@ -92,8 +99,9 @@ static void pass_on_errors(void *arg, const struct era_problem *problem)
 	struct era_report *report = arg;
 
 	if (problem->severity == ERA_FATAL)
-		era_report(report, ERA_FATAL, problem->where, problem->data,
-			   "%s", problem->text);
+		era_report_kind(report, problem->kind, ERA_FATAL,
+				problem->where, problem->data, "%s",
+				problem->text);
 }
 
 /*
@@ -120,12 +128,13 @@ static int check_room(struct input *in, const char *name,
 		return r;
 	if (needed <= nr)
 		return input_rewind(in);
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s is too small and was left as it was: %" PRIu64
-		   " metadata blocks (%" PRIu64 " bytes) are needed, it has "
-		   "%" PRIu64,
-		   device->path, needed, needed * ERA_BLOCK_SIZE,
-		   device->nr_blocks);
+	era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s is too small and was left as it was: %" PRIu64
+			" metadata blocks (%" PRIu64
+			" bytes) are needed, it has "
+			"%" PRIu64,
+			device->path, needed, needed * ERA_BLOCK_SIZE,
+			device->nr_blocks);
 	return -ENOSPC;
 }
 
@@ -201,6 +210,8 @@ static int restore(const struct arguments *args, struct input *in,
 				args->output);
 		r = -EINVAL;
 	}
+	if (!r && !target.is_new && !args->force)
+		r = tool_check_occupied(&target.device, report);
 	if (!r)
 		r = build_shown(args, in, name, &target.device, report);
 	return tool_target_close(&target, r, report);

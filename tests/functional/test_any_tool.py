@@ -504,7 +504,8 @@ def test_help_that_cannot_be_written(run, tool):
 # --- outputs: metadata -----------------------------------------------------
 
 def restore_to(run, output, **options):
-    return run("era_restore", "-i", "-", "-o", output, stdin=XML, **options)
+    return run("era_restore", "--force", "-i", "-", "-o", output, stdin=XML,
+               **options)
 
 
 @pytest.mark.parametrize("nr_blocks", [0, 1, 2, 5, 20])
@@ -680,8 +681,8 @@ def test_results_do_not_go_to_a_block_device(run, image, loop, tmp_path):
 DESCRIPTORS = [(1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
 WRITE_METADATA = {
     "era_repair --in-place": ["--block-size=128", "--in-place", "DEVICE"],
-    "era_repair -o": ["--block-size=128", "-i", "INPUT", "-o", "DEVICE"],
-    "era_restore": ["-i", "XML", "-o", "DEVICE"],
+    "era_repair -o": ["--force", "--block-size=128", "-i", "INPUT", "-o", "DEVICE"],
+    "era_restore": ["--force", "-i", "XML", "-o", "DEVICE"],
     "era_restore of nothing": ["-i", "/dev/null", "-o", "DEVICE"],
     "era_check": ["DEVICE"],
     "era_dump": ["DEVICE"],

@@ -241,7 +241,7 @@ def test_accepts_what_all_cases_are_made_from(run, tmp_path):
 def test_a_device_is_left_as_it_was(run, image, name):
     """All of the XML is read before the first write to what exists."""
     path = image("clean")
-    result = run("era_restore", "-i", "-", "-o", path,
+    result = run("era_restore", "--force", "-i", "-", "-o", path,
                  stdin=CASES[name][0].encode())
     assert result.status == 1
     assert path.read_bytes() == data.read("clean")
@@ -252,7 +252,7 @@ def test_a_device_is_left_as_it_was(run, image, name):
 def test_a_device_is_untouched_where_the_first_element_is_bad(run, image,
                                                              name):
     path = image("clean")
-    run("era_restore", "-i", "-", "-o", path, stdin=CASES[name][0].encode())
+    run("era_restore", "--force", "-i", "-", "-o", path, stdin=CASES[name][0].encode())
     assert path.read_bytes() == data.read("clean")
 
 
@@ -262,7 +262,7 @@ def test_external_entities_are_not_opened(run, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     xml = f'<!DOCTYPE superblock SYSTEM "{fifo}">\n' + GOOD
-    result = run("era_restore", "-i", "-", "-o", tmp_path / "out",
+    result = run("era_restore", "--force", "-i", "-", "-o", tmp_path / "out",
                  stdin=xml.encode())
     assert result.status == 1
 
@@ -271,12 +271,12 @@ def test_very_long_names_and_values_are_refused(run, tmp_path):
     long = "9" * (20 << 20)
     for xml in (edit('era="2"/>', f'era="{long}"/>'),
                 edit(ERA1, f"<{long}/>"), edit(ERA1, f"<!--{long}--{ERA1}")):
-        assert run("era_restore", "-i", "-", "-o", tmp_path / "out",
+        assert run("era_restore", "--force", "-i", "-", "-o", tmp_path / "out",
                    stdin=xml.encode()).status == 1
 
 
 def test_deep_nesting_is_refused(run, tmp_path):
-    assert run("era_restore", "-i", "-", "-o", tmp_path / "out",
+    assert run("era_restore", "--force", "-i", "-", "-o", tmp_path / "out",
                stdin=b"<superblock>" * 1000000).status == 1
 
 
@@ -290,6 +290,6 @@ def test_refuses_damaged_gzip(run, tmp_path, damage):
     else:
         packed += b"garbage"
     output = tmp_path / "out"
-    result = run("era_restore", "-i", "-", "-o", output, stdin=bytes(packed))
+    result = run("era_restore", "--force", "-i", "-", "-o", output, stdin=bytes(packed))
     assert result.status == 1
     assert result.err and not output.exists()

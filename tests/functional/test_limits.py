@@ -205,7 +205,8 @@ def test_blanks_without_end_cost_no_memory(limited, tmp_path):
 def test_a_device_too_small_for_a_claim_is_left_alone(limited, tmp_path, xml):
     target = tmp_path / "target"
     target.write_bytes(base())
-    result = limited("era_restore", "-i", "-", "-o", target,
+    xml += "<era_array></era_array></superblock>"
+    result = limited("era_restore", "--force", "-i", "-", "-o", target,
                      stdin=xml.encode())
     assert result.status == 2 and "too small" in result.err
     assert target.read_bytes()[SIZE:] == base()[SIZE:]

@@ -19,7 +19,8 @@ def restore(run, tmp_path):
     """restore(xml): the metadata made of it, known to be sound."""
     def restored(xml, output=None):
         path = output or tmp_path / "restored.img"
-        result = run("era_restore", "-i", "-", "-o", path, stdin=xml)
+        result = run("era_restore", "--force", "-i", "-", "-o", path,
+                     stdin=xml)
         assert (result.status, result.err) == (0, ""), result.err
         content = path.read_bytes()
         assert Metadata(content).problems() == []
@@ -261,13 +262,13 @@ def test_a_device_that_is_too_small_is_left_as_it_was(run, tmp_path, piped,
     def restore_to(nr_blocks):
         path.write_bytes(b"\xa5" * SIZE * nr_blocks)
         if piped:
-            return run("era_restore", "-i", "-", "-o", path, stdin=xml)
-        return run("era_restore", "-i", tmp_path / "xml", "-o", path)
+            return run("era_restore", "--force", "-i", "-", "-o", path, stdin=xml)
+        return run("era_restore", "--force", "-i", tmp_path / "xml", "-o", path)
 
     needed = needed_blocks(restore_to(1))
     for nr_blocks in {0, 2, 66, 71, needed // 2, needed - 5, needed - 1}:
         result = restore_to(nr_blocks)
-        assert result.status == 1
+        assert result.status == 2
         assert needed_blocks(result) == needed
         assert path.read_bytes() == b"\xa5" * SIZE * nr_blocks
     for nr_blocks in needed, needed + 1, 4 * needed:
@@ -280,19 +281,19 @@ def test_a_device_is_left_as_it_was_by_xml_with_a_mistake(run, image):
     path = image("clean")
     xml = make_dump([1] * 512)
     for wrong in xml[:-20], xml.replace(b'block="500"', b'block="501"'):
-        assert run("era_restore", "-i", "-", "-o", path,
+        assert run("era_restore", "--force", "-i", "-", "-o", path,
                    stdin=wrong).status == 1
         assert path.read_bytes() == data.read("clean")
 
 
 def test_a_pipe_is_kept_where_tmpdir_says(run, image, tmp_path):
     xml = make_dump([1] * 512)
-    result = run("era_restore", "-i", "-", "-o", image("clean"), stdin=xml,
+    result = run("era_restore", "--force", "-i", "-", "-o", image("clean"), stdin=xml,
                  env={"TMPDIR": str(tmp_path / "none")})
-    assert result.status == 1
+    assert result.status == 2
     assert str(tmp_path / "none") in result.err
     (tmp_path / "some").mkdir()
-    assert run("era_restore", "-i", "-", "-o", image("clean"), stdin=xml,
+    assert run("era_restore", "--force", "-i", "-", "-o", image("clean"), stdin=xml,
                env={"TMPDIR": str(tmp_path / "some")}).status == 0
     assert list((tmp_path / "some").iterdir()) == []
 
@@ -325,7 +326,7 @@ def completed(run, tmp_path):
         path = tmp_path / "restored.img"
         if over:
             path.write_bytes(bytes(4 << 20))
-        result = run("era_restore", "-i", "-", "-o", path, stdin=xml)
+        result = run("era_restore", "--force", "-i", "-", "-o", path, stdin=xml)
         assert result.status == 0, result.err
         assert Metadata(path.read_bytes()).problems() == []
         return path.read_bytes(), result.err
@@ -379,7 +380,7 @@ def test_a_writeset_given_twice_is_refused(run, tmp_path, eras, over):
     path = tmp_path / "restored.img"
     if over:
         path.write_bytes(data.read("clean"))
-    result = run("era_restore", "-i", "-", "-o", path, stdin=xml)
+    result = run("era_restore", "--force", "-i", "-", "-o", path, stdin=xml)
     assert result.status == 1
     assert "given twice" in result.err
     assert path.read_bytes() == data.read("clean") if over \
@@ -389,7 +390,7 @@ def test_a_writeset_given_twice_is_refused(run, tmp_path, eras, over):
 def test_many_writesets_in_descending_order(restore, run, tmp_path):
     writesets = [(era, 64, [era % 64]) for era in range(1000, 0, -1)]
     path = tmp_path / "restored.img"
-    result = run("era_restore", "-i", "-", "-o", path,
+    result = run("era_restore", "--force", "-i", "-", "-o", path,
                  stdin=make_dump([0] * 64, writesets))
     assert result.status == 0
     assert run("era_check", path).status == 0

@@ -48,9 +48,9 @@ def give_away(path):
 WRITERS = {
     **{tool: [name_of(tool), *args, "-o", "OUTPUT", "INPUT"]
        for tool, args in WRITE_RESULT.items()},
-    "era_repair -o": ["era_repair", "-i", "INPUT", "-o", "OUTPUT"],
+    "era_repair -o": ["era_repair", "--force", "-i", "INPUT", "-o", "OUTPUT"],
     "era_repair --in-place": ["era_repair", "--in-place", "OUTPUT"],
-    "era_restore": ["era_restore", "-i", "XML", "-o", "OUTPUT"],
+    "era_restore": ["era_restore", "--force", "-i", "XML", "-o", "OUTPUT"],
     "era_metadata_pack": ["era_metadata_pack", "--force", "-i", "INPUT",
                           "-o", "OUTPUT"],
     "era_metadata_unpack": ["era_metadata_unpack", "--force", "-i", "PACK",

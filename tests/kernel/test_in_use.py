@@ -50,7 +50,7 @@ GOES_AWAY = """
 size=$(sectors $METADATA)
 dmsetup create over --table "0 $size linear $METADATA 0"
 mkfifo /fifo
-era_restore -i /fifo -o /dev/mapper/over 2>/said &
+TMPDIR=/ era_restore --force -i /fifo -o /dev/mapper/over 2>/said &
 restoring=$!
 exec 7>/fifo
 head -c 150 /xml >&7
@@ -92,7 +92,7 @@ def test_a_device_that_goes_away_under_a_restore(boot, tools, seen):
     machine.run(PREPARE + GOES_AWAY + """
         era_check $METADATA ||
             fails dmsetup create era --table "$(era_table)"
-        era_restore -i /xml -o $METADATA
+        era_restore --force -i /xml -o $METADATA
         activate
         write 5
         deactivate
