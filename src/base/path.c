@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Links are followed by hand, so that each can be looked at.
+ * Links are followed by hand, so that each can be looked at. What is looked at
+ * is open meanwhile (O_PATH): a name alone can lead elsewhere a moment later.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -33,30 +36,46 @@ static char *parent_of(const char *path)
 	return parent;
 }
 
-/*
- * Whether what st says is at path belongs to somebody else, in a directory
- * where anybody can put anything.
- */
-static bool is_trap(const char *path, const struct stat *st)
+/* Of somebody else, in a directory where anybody can put anything. */
+static bool is_trap(const struct stat *dir, const struct stat *st)
 {
-	struct stat dir;
-	char *parent;
-	bool known;
-
-	if (st->st_uid == geteuid())
-		return false;
-	parent = parent_of(path);
-	known = parent && !stat(parent, &dir);
-	free(parent);
-	return !known || (dir.st_mode & S_ISVTX && dir.st_uid != st->st_uid);
+	return st->st_uid != geteuid() && dir->st_mode & S_ISVTX &&
+	       dir->st_uid != st->st_uid;
 }
 
-/* What the link at path says, seen from where we are. */
-static int read_link(const char *path, char **said)
+static const char *name_of(const struct path_end *end)
+{
+	const char *name = end->path + path_dir_len(end->path);
+
+	return *name ? name : "."; /* "directory/" */
+}
+
+/*
+ * Whether the link that is open as fd leads to something that has no name, as
+ * /dev/fd/63 does in `-o >(gzip)`: then the kernel alone can follow it, and
+ * nobody but the kernel has made it. Fills in end->st where it is so.
+ */
+static bool is_nameless(struct path_end *end, int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(fd, &fs) || fs.f_type != PROC_SUPER_MAGIC ||
+	    fstatat(end->dir, name_of(end), &st, 0) ||
+	    !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) ||
+	      S_ISSOCK(st.st_mode)))
+		return false;
+	end->st = st;
+	end->nameless = true;
+	return true;
+}
+
+/* Where the link that is open as fd, and was found at path, leads. */
+static int read_link(int fd, const char *path, char **said)
 {
 	size_t dir = path_dir_len(path);
 	char target[4096];
-	ssize_t len = readlink(path, target, sizeof(target) - 1);
+	ssize_t len = readlinkat(fd, "", target, sizeof(target) - 1);
 
 	if (len < 0)
 		return -errno;
@@ -67,39 +86,92 @@ static int read_link(const char *path, char **said)
 								    : 0;
 }
 
-int path_resolve(const char *path, char **resolved)
+static int open_parent(const char *path)
 {
-	char *at = strdup(path);
-	int r = at ? 0 : -ENOMEM;
+	char *parent = parent_of(path);
+	int fd;
 
-	for (int i = 0; at && !r && i < MAX_LINKS; i++) {
-		struct stat st;
-		char *next = NULL;
-
-		if (lstat(at, &st) || !S_ISLNK(st.st_mode)) {
-			*resolved = at;
-			return 0;
-		}
-		r = is_trap(at, &st) ? -EPERM : read_link(at, &next);
-		if (!r) {
-			free(at);
-			at = next;
-		}
-	}
-	free(at);
-	return r ? r : -ELOOP;
+	if (!parent)
+		return -ENOMEM;
+	fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(parent);
+	return fd < 0 ? -errno : fd;
 }
 
-int path_check(const char *path, const struct stat *st)
+/*
+ * Looks at what end->path names in end->dir. Returns 0 at the end of the
+ * chain, 1 where a link leads on to *next.
+ */
+static int look(struct path_end *end, char **next)
 {
-	char *resolved;
-	int r = path_resolve(path, &resolved);
+	struct stat dir;
+	int fd, r = 0;
 
+	fd = openat(end->dir, name_of(end), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	end->exists = fd >= 0;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(end->dir, &dir) || fstat(fd, &end->st))
+		r = -errno;
+	else if (is_trap(&dir, &end->st))
+		r = -EPERM;
+	else if (S_ISLNK(end->st.st_mode) && !is_nameless(end, fd))
+		r = read_link(fd, end->path, next);
+	close(fd);
+	return r ? r : S_ISLNK(end->st.st_mode);
+}
+
+int path_find(struct path_end *end, const char *path)
+{
+	int r = 1;
+
+	*end = (struct path_end){ .path = strdup(path), .dir = -1 };
+	if (!end->path)
+		return -ENOMEM;
+	if (!*path)
+		r = -ENOENT;
+	for (int i = 0; r == 1 && i < MAX_LINKS; i++) {
+		char *next = NULL;
+
+		end->dir = open_parent(end->path);
+		r = end->dir < 0 ? end->dir : look(end, &next);
+		if (r != 1)
+			break;
+		path_release(end);
+		end->path = next;
+	}
+	if (r == 1)
+		r = -ELOOP;
 	if (r)
-		return r;
-	r = is_trap(resolved, st) ? -EPERM : 0;
-	free(resolved);
+		path_release(end);
 	return r;
+}
+
+int path_open(const struct path_end *end, int flags)
+{
+	struct stat now;
+	int fd;
+
+	if (!end->exists)
+		return -ENOENT;
+	fd = openat(end->dir, name_of(end),
+		    end->nameless ? flags : flags | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ELOOP ? -ESTALE : -errno;
+	if (!fstat(fd, &now) && now.st_dev == end->st.st_dev &&
+	    now.st_ino == end->st.st_ino)
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+void path_release(struct path_end *end)
+{
+	if (end->dir >= 0)
+		close(end->dir);
+	end->dir = -1;
+	free(end->path);
+	end->path = NULL;
 }
 
 int path_sync_dir(const char *path)

@@ -6,6 +6,7 @@
 #ifndef BASE_PATH_H
 #define BASE_PATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 
@@ -19,14 +20,32 @@ size_t path_dir_len(const char *path);
  * be set.
  */
 
-/*
- * The name at the end of a chain of links, which need not exist, to be freed.
- * Returns 0, -EPERM where a link is a trap, or what following it says.
- */
-int path_resolve(const char *path, char **resolved);
+/* The end of a chain of links: a name in a directory, and what it names. */
+struct path_end {
+	char *path;	/* of the end, seen from where we are */
+	int dir;	/* the directory that it lies in, held open */
+	bool exists;	/* else st says nothing */
+	bool nameless;	/* a link of the kernel's to what has no name */
+	struct stat st; /* of what the name was found to name */
+};
 
-/* 0; -EPERM where a link, or the end that st was got from, is a trap. */
-int path_check(const char *path, const struct stat *st);
+/*
+ * Follows the links at the end of path by hand. Each is looked at and read as
+ * one and the same object, so that nobody can put another in its place in
+ * between. Returns 0, -EPERM where a link or the end is a trap, or what
+ * following it says; that the end does not exist is no error. To be released
+ * where it returns 0.
+ */
+int path_find(struct path_end *end, const char *path);
+
+/*
+ * Opens what was found with flags of open(2), and follows no link. Returns a
+ * descriptor, what open(2) says, or -ESTALE where something else has taken the
+ * place of what was found.
+ */
+int path_open(const struct path_end *end, int flags);
+
+void path_release(struct path_end *end);
 
 /* Makes the name itself durable, after what it names. 0 or a negative errno. */
 int path_sync_dir(const char *path);

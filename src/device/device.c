@@ -79,12 +79,19 @@ static int open_error(struct era_report *report, const char *path,
 				: "");
 		return -EBUSY;
 	}
+	if (err == EISDIR) {
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s is a directory", path);
+		return -EISDIR;
+	}
 	era_report_kind(
 		report, ERA_KIND_ACCESS, ERA_FATAL, NULL, ERA_NO_DATA,
 		"cannot open %s: %s", path,
 		err == EPERM && flags & ERA_DEVICE_WRITE
 			? "it belongs to somebody else, in a directory that "
 			  "all may write to"
+		: err == ESTALE && flags & ERA_DEVICE_WRITE
+			? "something else was put in its place meanwhile"
 			: strerror(err));
 	return -err;
 }
@@ -153,48 +160,85 @@ static void open_direct(struct era_device *device)
 	free(block);
 }
 
+/* Whether fd was opened as somebody who wants a block device for himself. */
+struct opening {
+	int fd; /* or a negative errno */
+	bool claims;
+};
+
+/*
+ * O_EXCL without O_CREAT is defined for block devices only, and there it keeps
+ * mounted, mapped and otherwise claimed devices out.
+ */
+static int claim(struct opening *opening, const struct stat *st, bool exclusive)
+{
+	opening->claims = exclusive && S_ISBLK(st->st_mode);
+	return opening->claims ? O_EXCL : 0;
+}
+
+static void open_to_read(struct opening *opening, const char *path, int mode,
+			 bool exclusive)
+{
+	struct stat st;
+
+	if (!stat(path, &st))
+		mode |= claim(opening, &st, exclusive);
+	opening->fd = open(path, mode | O_RDONLY);
+	if (opening->fd < 0)
+		opening->fd = -errno;
+}
+
+/* Opens nothing but what was looked at. */
+static void open_to_write(struct opening *opening, const char *path, int mode,
+			  bool exclusive)
+{
+	struct path_end end;
+	int r = path_find(&end, path);
+
+	opening->fd = r;
+	if (r)
+		return;
+	if (end.exists)
+		mode |= claim(opening, &end.st, exclusive);
+	opening->fd = path_open(&end, mode | O_RDWR);
+	path_release(&end);
+}
+
+/* Whether somebody else has the device, or can have it beside us. */
+static bool is_in_use(const struct era_device *device, bool claims,
+		      unsigned int flags)
+{
+	int lock = flags & ERA_DEVICE_WRITE ? LOCK_EX : LOCK_SH;
+
+	if (flags & ERA_DEVICE_SHARED)
+		return false;
+	/* it may have become a block device between stat and open */
+	if (device->block_device)
+		return !claims;
+	return flock(device->fd, LOCK_NB | lock) && errno == EWOULDBLOCK;
+}
+
 int era_device_open(struct era_device *device, const char *path,
 		    unsigned int flags, const struct era_io *io,
 		    struct era_report *report)
 {
 	bool exclusive = !(flags & ERA_DEVICE_SHARED);
 	/* O_NONBLOCK: a FIFO is refused below, not waited for */
-	int mode = O_CLOEXEC | O_NONBLOCK |
-		   (flags & ERA_DEVICE_WRITE ? O_RDWR : O_RDONLY);
-	struct stat st;
-	int r = 0;
+	int mode = O_CLOEXEC | O_NONBLOCK | O_NOCTTY, r;
+	struct opening opening = { .claims = false };
 
 	*device = (struct era_device){ .io = io ? io : &era_io_system,
 				       .path = path,
 				       .fd = -1 };
-	/*
-	 * O_EXCL without O_CREAT is defined for block devices only, and there
-	 * it keeps mounted, mapped and otherwise claimed devices out.
-	 */
-	if (!stat(path, &st)) {
-		if (exclusive && S_ISBLK(st.st_mode))
-			mode |= O_EXCL;
-		if (flags & ERA_DEVICE_WRITE)
-			r = path_check(path, &st);
-	}
-	if (r)
-		return open_error(report, path, flags, -r);
-	device->fd = open(path, mode);
-	if (device->fd < 0 && errno == EISDIR) {
-		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
-				ERA_NO_DATA, "%s is a directory", path);
-		return -EISDIR;
-	}
-	if (device->fd < 0)
-		return open_error(report, path, flags, errno);
+	if (flags & ERA_DEVICE_WRITE)
+		open_to_write(&opening, path, mode, exclusive);
+	else
+		open_to_read(&opening, path, mode, exclusive);
+	if (opening.fd < 0)
+		return open_error(report, path, flags, -opening.fd);
+	device->fd = opening.fd;
 	r = measure(device, report);
-	/* it became one between stat and open */
-	if (!r && exclusive && device->block_device && !(mode & O_EXCL))
-		r = open_error(report, path, flags, EBUSY);
-	if (!r && exclusive && !device->block_device &&
-	    flock(device->fd,
-		  LOCK_NB | (flags & ERA_DEVICE_WRITE ? LOCK_EX : LOCK_SH)) &&
-	    errno == EWOULDBLOCK)
+	if (!r && is_in_use(device, opening.claims, flags))
 		r = open_error(report, path, flags, EBUSY);
 	if (r) {
 		era_device_close(device);

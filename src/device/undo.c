@@ -62,6 +62,24 @@ static int write_fully(int fd, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/* A bit for each block of a device; NULL where there is no room for that. */
+static uint64_t *new_block_bits(const struct era_device *device)
+{
+	uint64_t nr = device->nr_blocks / 64 + 1;
+
+	return (size_t)nr != nr ? NULL : calloc((size_t)nr, sizeof(uint64_t));
+}
+
+static bool has_bit(const uint64_t *bits, uint64_t block)
+{
+	return bits[block / 64] >> (block % 64) & 1;
+}
+
+static void set_bit(uint64_t *bits, uint64_t block)
+{
+	bits[block / 64] |= UINT64_C(1) << (block % 64);
+}
+
 static int add_record(struct undo_log *log, uint64_t block,
 		      enum record_kind kind, uint8_t *record)
 {
@@ -76,7 +94,7 @@ static int save_block(struct undo_log *log, uint64_t block)
 	uint8_t record[RECORD_SIZE];
 	int r;
 
-	if (log->saved[block / 64] >> (block % 64) & 1)
+	if (has_bit(log->saved, block))
 		return 0;
 	r = era_device_read_raw(log->device, block, 1, record + RECORD_HEAD);
 	if (r && block) /* unreadable: there is nothing to be put back */
@@ -85,7 +103,7 @@ static int save_block(struct undo_log *log, uint64_t block)
 		return r;
 	r = add_record(log, block, HELD_BEFORE, record);
 	if (!r)
-		log->saved[block / 64] |= UINT64_C(1) << (block % 64);
+		set_bit(log->saved, block);
 	return r;
 }
 
@@ -186,8 +204,7 @@ int undo_log_start(struct undo_log *log, struct era_device *device,
 				strerror(-r));
 		return r;
 	}
-	log->saved = calloc((size_t)(device->nr_blocks / 64 + 1),
-			    sizeof(*log->saved));
+	log->saved = new_block_bits(device);
 	if (!log->saved)
 		r = -ENOMEM;
 	memcpy(header, magic, sizeof(magic));
@@ -248,17 +265,40 @@ static ssize_t read_at(int fd, uint8_t *buf, size_t len, off_t offset)
 	return (ssize_t)done;
 }
 
-/* The next record: 1, 0 at the end, -EBADMSG where it is damaged. */
-static int read_record(int fd, uint64_t number, uint8_t *record)
+/* Whether a record is one that save_block() or save_next() has made. */
+static bool is_ours(const uint8_t *record, uint64_t number,
+		    const struct era_device *device)
 {
-	off_t at = (off_t)(HEADER_SIZE + number * RECORD_SIZE);
-	ssize_t n = read_at(fd, record, RECORD_SIZE, at);
+	uint64_t block = get_le64(record);
+	uint32_t kind = get_le32(record + RECORD_KIND);
 
+	if (get_le32(record + 8) != record_crc(record) ||
+	    block >= device->nr_blocks)
+		return false;
+	if (!number) /* the old superblock: the rest is of no use without */
+		return !block && kind == HELD_BEFORE;
+	return block ? kind == HELD_BEFORE : kind == HELD_NEXT;
+}
+
+/*
+ * The next record: 1, 0 at the end, -EBADMSG where it is damaged or none of
+ * ours. All of that is asked each time that it is read.
+ */
+static int read_record(int fd, const struct era_device *device, uint64_t number,
+		       uint8_t *record)
+{
+	off_t at;
+	ssize_t n;
+
+	if (number > (INT64_MAX - HEADER_SIZE) / RECORD_SIZE - 1)
+		return -EBADMSG;
+	at = (off_t)(HEADER_SIZE + number * RECORD_SIZE);
+	n = read_at(fd, record, RECORD_SIZE, at);
 	if (n < 0)
 		return (int)n;
 	if (n < (ssize_t)RECORD_SIZE)
 		return 0;
-	return get_le32(record + 8) == record_crc(record) ? 1 : -EBADMSG;
+	return is_ours(record, number, device) ? 1 : -EBADMSG;
 }
 
 static int check_header(int fd, const struct era_device *device)
@@ -275,26 +315,37 @@ static int check_header(int fd, const struct era_device *device)
 	return get_le64(header + 16) == device->nr_blocks ? 0 : -ENXIO;
 }
 
-/* Checks the whole file before anything is written. */
+/* Checks all records before anything is written; each block is saved once. */
+static int check_records(int fd, const struct era_device *device,
+			 uint64_t *saved, uint64_t *nr_records)
+{
+	uint8_t record[RECORD_SIZE];
+	int r;
+
+	for (*nr_records = 0;; ++*nr_records) {
+		r = read_record(fd, device, *nr_records, record);
+		if (r <= 0)
+			return !r && !*nr_records ? -EBADMSG : r;
+		if (get_le32(record + RECORD_KIND) != HELD_BEFORE)
+			continue;
+		if (has_bit(saved, get_le64(record)))
+			return -EBADMSG;
+		set_bit(saved, get_le64(record));
+	}
+}
+
 static int check_file(int fd, const struct era_device *device,
 		      uint64_t *nr_records)
 {
-	uint8_t record[RECORD_SIZE];
+	uint64_t *saved;
 	int r = check_header(fd, device);
 
 	if (r)
 		return r;
-	for (*nr_records = 0;; ++*nr_records) {
-		r = read_record(fd, *nr_records, record);
-		if (!r && !*nr_records)
-			return -EBADMSG;
-		if (r <= 0)
-			return r;
-		if (!*nr_records && get_le64(record))
-			return -EBADMSG;
-		if (get_le64(record) >= device->nr_blocks)
-			return -EBADMSG;
-	}
+	saved = new_block_bits(device);
+	r = saved ? check_records(fd, device, saved, nr_records) : -ENOMEM;
+	free(saved);
+	return r;
 }
 
 /*
@@ -312,7 +363,7 @@ static int check_unused(int fd, struct era_device *device, uint64_t nr_records)
 	if (era_device_read_raw(device, 0, 1, now))
 		return 0;
 	for (uint64_t i = 0; i < nr_records; i++) {
-		r = read_record(fd, i, record);
+		r = read_record(fd, device, i, record);
 		if (r <= 0)
 			return r ? r : -EBADMSG;
 		for (size_t at = 0; !get_le64(record) && at < ERA_BLOCK_SIZE;
@@ -332,7 +383,7 @@ static int put_back(int fd, struct era_device *device, uint64_t nr_records,
 	int r = 0;
 
 	for (uint64_t i = 0; i < nr_records && !r; i++) {
-		r = read_record(fd, i, record);
+		r = read_record(fd, device, i, record);
 		if (r <= 0)
 			return r ? r : -EBADMSG;
 		r = 0;
@@ -344,33 +395,60 @@ static int put_back(int fd, struct era_device *device, uint64_t nr_records,
 	return r ? r : era_device_flush(device);
 }
 
-int undo_apply(const char *path, struct era_device *device,
-	       struct era_report *report)
+/* Nothing is taken from a file that anybody can have put there. */
+static int open_undo(const char *path, struct era_report *report)
 {
-	uint64_t nr_records;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+	struct path_end end;
+	const char *text = NULL;
+	int r = path_find(&end, path), fd = -1;
 
-	if (fd < 0) {
-		r = -errno;
+	if (!r && end.exists && !S_ISREG(end.st.st_mode)) {
+		text = "it is no regular file";
+		r = -EINVAL;
+	}
+	if (!r) {
+		fd = path_open(&end,
+			       O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		r = fd < 0 ? fd : 0;
+	}
+	if (r == -EPERM)
+		text = "it belongs to somebody else, in a directory that all "
+		       "may write to";
+	if (r)
 		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
 				ERA_NO_DATA, "cannot open the undo file %s: %s",
-				path, strerror(-r));
-		return r;
-	}
-	r = check_file(fd, device, &nr_records);
-	if (!r)
-		r = check_unused(fd, device, nr_records);
-	if (r) {
-		era_report_kind(
-			report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+				path, text ? text : strerror(-r));
+	path_release(&end);
+	return r ? r : fd;
+}
+
+static void report_unfit(const char *path, int r, struct era_report *report)
+{
+	era_report_kind(report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
 			ERA_NO_DATA,
 			r == -EBADMSG ? "%s is not an undo file, or is damaged"
 			: r == -ENXIO ? "%s belongs to a device of another size"
 			: r == -ESTALE
 				? "%s does not belong to this device, or the "
-				  "device was written since: nothing is undone"
+				  "device was written since: nothing is "
+				  "undone"
 				: "cannot read the undo file %s",
 			path);
+}
+
+int undo_apply(const char *path, struct era_device *device,
+	       struct era_report *report)
+{
+	uint64_t nr_records;
+	int fd = open_undo(path, report), r;
+
+	if (fd < 0)
+		return fd;
+	r = check_file(fd, device, &nr_records);
+	if (!r)
+		r = check_unused(fd, device, nr_records);
+	if (r) {
+		report_unfit(path, r, report);
 	} else {
 		/* in this order the old state is whole after the first */
 		r = put_back(fd, device, nr_records, true);

@@ -158,70 +158,78 @@ static int is_trap(const char *name, struct era_report *report)
 	return -EACCES;
 }
 
-/* Renaming must not do what writing would be refused. */
-static int may_replace(const struct output_file *file, const struct stat *old,
+static int not_found(const char *name, const char *what, int err,
+		     struct era_report *report)
+{
+	return err == EPERM ? is_trap(name, report)
+			    : failed(report, name, what, err);
+}
+
+/* Beside what the name leads to, which may not exist yet. */
+static int open_beside(struct output_file *file, const char *path,
 		       struct era_report *report)
 {
-	if (faccessat(AT_FDCWD, file->path, W_OK, AT_EACCESS))
-		return failed(report, file->name, "cannot write", errno);
-	return path_check(file->path, old) ? is_trap(file->name, report) : 0;
-}
+	const char *what = "cannot create";
+	struct path_end end;
+	int r = path_find(&end, path);
 
-/* old is NULL where nothing is there yet */
-static int open_beside(struct output_file *file, const char *path,
-		       const struct stat *old, struct era_report *report)
-{
-	int r = *path ? path_resolve(path, &file->path) : -ENOENT;
-
-	if (r == -EPERM)
-		return is_trap(path, report);
 	if (r)
-		return failed(report, path, "cannot create", -r);
-	r = old ? may_replace(file, old, report) : 0;
+		return not_found(path, what, -r, report);
+	if (end.exists && !S_ISREG(end.st.st_mode)) {
+		/* it was one, or was not there, a moment ago */
+		what = "cannot write";
+		r = -ESTALE;
+	} else if (end.exists &&
+		   faccessat(end.dir, end.path + path_dir_len(end.path), W_OK,
+			     AT_EACCESS)) {
+		/* renaming must not do what writing would be refused */
+		what = "cannot write";
+		r = -errno;
+	}
 	if (!r) {
-		r = create_and_remember_temp(file,
-					     old ? old->st_mode & 0777 : 0666);
-		if (r)
-			failed(report, path, "cannot create", -r);
-		else if (old)
-			copy_owner_and_mode(file->fd, old);
+		file->path = end.path;
+		end.path = NULL;
+		r = create_and_remember_temp(
+			file, end.exists ? end.st.st_mode & 0777 : 0666);
 	}
-	if (r) {
-		free(file->path);
-		file->path = NULL;
-	}
-	return r;
+	if (!r && end.exists)
+		copy_owner_and_mode(file->fd, &end.st);
+	path_release(&end);
+	if (!r)
+		return 0;
+	free(file->path);
+	file->path = NULL;
+	return failed(report, path, what, -r);
 }
 
+/* What is neither a file nor absent: a FIFO, a terminal. */
 static int open_directly(struct output_file *file, const char *path,
-			 const struct stat *st, struct era_report *report)
+			 struct era_report *report)
 {
-	struct stat now;
-	int r;
+	struct path_end end;
+	int r = path_find(&end, path);
 
-	if (S_ISDIR(st->st_mode))
-		return failed(report, path, "cannot write", EISDIR);
-	if (S_ISBLK(st->st_mode)) {
+	if (r)
+		return not_found(path, "cannot open", -r, report);
+	if (end.exists && S_ISBLK(end.st.st_mode)) {
 		era_report_kind(
 			report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
 			"%s: is a block device, and text is not written "
 			"over devices",
 			path);
-		return -EINVAL;
+		r = -EINVAL;
+	} else if (end.exists && S_ISDIR(end.st.st_mode)) {
+		r = failed(report, path, "cannot write", EISDIR);
+	} else if (end.exists && S_ISREG(end.st.st_mode)) {
+		/* it would be written over from its start */
+		r = failed(report, path, "cannot write", ESTALE);
+	} else {
+		file->fd = path_open(&end, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		if (file->fd < 0)
+			r = failed(report, path, "cannot open", -file->fd);
 	}
-	r = path_check(path, st);
-	if (r)
-		return r == -EPERM ? is_trap(path, report)
-				   : failed(report, path, "cannot open", -r);
-	file->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	if (file->fd < 0)
-		return failed(report, path, "cannot open", errno);
-	/* a file in its place would be written over from its start */
-	if (!fstat(file->fd, &now) && now.st_dev == st->st_dev &&
-	    now.st_ino == st->st_ino)
-		return 0;
-	output_file_discard(file);
-	return failed(report, path, "cannot write", ESTALE);
+	path_release(&end);
+	return r;
 }
 
 static int open_stdout(struct output_file *file, struct era_report *report)
@@ -262,8 +270,8 @@ int output_file_open(struct output_file *file, const char *path,
 	if (standard || (!r && is_stdout(&st)))
 		return open_stdout(file, report);
 	if (!r && !S_ISREG(st.st_mode))
-		return open_directly(file, path, &st, report);
-	return open_beside(file, path, r ? NULL : &st, report);
+		return open_directly(file, path, report);
+	return open_beside(file, path, report);
 }
 
 static int close_file(struct output_file *file)

@@ -6,12 +6,15 @@ device that is written, shortened or replaced underneath.
 
 import filecmp
 import fnmatch
+import itertools
 import os
 import re
 import shlex
+import shutil
 import stat
 import struct
 import subprocess
+import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -140,6 +143,116 @@ def test_a_file_that_is_replaced_keeps_its_owner(call_writer, tmp_path):
     assert call_writer("era_dump", out).status == 0
     assert (out.stat().st_uid, out.stat().st_gid) == (SOMEBODY_ELSE,) * 2
     assert stat.S_IMODE(out.stat().st_mode) == 0o660
+
+
+# --- somebody who is quicker --------------------------------------------------
+
+RACE = Path(__file__).parents[1] / "fault" / "race.c"
+# What is under the name at first, and what is planted there, in turn. "mine"
+# is the tool's own user's, "theirs" somebody else's file, "link" their link to
+# the victim.
+RACES = [
+    ("mine", "link"), ("theirs", "link"), ("nothing", "link"),
+    # a link while its end is looked at, a file while links are
+    ("link", "theirs", "link"), ("mine", "theirs", "link"),
+    ("nothing", "theirs", "link"),
+]
+RACERS = {
+    # one for each way to open what is written, and each thing to read
+    "era_dump": ["era_dump", "-o", "OUTPUT", "INPUT"],
+    "era_restore": WRITERS["era_restore"],
+    "era_repair --in-place": WRITERS["era_repair --in-place"],
+    "era_repair --undo-apply": ["era_repair", "--undo-apply", "UNDO",
+                                "OUTPUT"],
+}
+
+
+@pytest.fixture(scope="session")
+def race(all_tools, tmp_path_factory):
+    compiler = shutil.which("cc")
+    if all_tools.instrumented or not compiler:
+        pytest.skip("not under a wrapper or sanitizer, nor without cc")
+    path = tmp_path_factory.mktemp("race") / "race.so"
+    done = subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", path,
+                           RACE, "-ldl"], stderr=subprocess.PIPE,
+                          check=False, text=True)
+    if done.returncode:
+        pytest.skip(f"cannot build {RACE.name}: {done.stderr[:200]}")
+    return path
+
+
+class Race:
+    """A directory such as /tmp, with a name that somebody else plays with."""
+
+    def __init__(self, run, library, sticky, words):
+        self.run, self.library, self.words = run, library, words
+        self.sticky = sticky
+        self.victim = sticky.parent / "victim"
+        words["OUTPUT"] = sticky / "target"
+
+    def make(self, kind, path):
+        if kind == "nothing":
+            return None
+        if kind == "link":
+            path.symlink_to(self.victim)
+        else:
+            path.write_bytes(data.read("crash_k61"))
+        if kind != "mine":
+            give_away(path)
+        return path
+
+    def hold(self, call, kinds, moments):
+        """Runs a tool while kinds[1:] are planted at these moments. Returns
+        how many moments there were, by the calls that named the target."""
+        self.victim.write_bytes(data.read("crash_k61"))
+        for path in self.sticky.iterdir():
+            path.unlink()
+        self.make(kinds[0], self.words["OUTPUT"])
+        env = {"LD_PRELOAD": str(self.library), "RACE_NAME": "target",
+               "RACE_DIR": str(self.sticky)}
+        for i, (kind, moment) in enumerate(zip(kinds[1:], moments)):
+            number = str(i + 1) if i else ""
+            planted = self.make(kind, self.sticky / f"planted{i}")
+            env[f"RACE_PLANT{number}"] = str(planted)
+            env[f"RACE_AT{number}"] = str(moment)
+        with tempfile.TemporaryFile() as told:
+            env["RACE_FD"] = str(told.fileno())
+            name, *args = RACERS[call]
+            self.run(name, *(self.words.get(word, word) for word in args),
+                     env=env, pass_fds=[told.fileno()])
+            return os.fstat(told.fileno()).st_size
+
+
+@needs_root
+@pytest.mark.parametrize("kinds", RACES, ids=" ".join)
+@pytest.mark.parametrize("call", RACERS)
+def test_nobody_is_quick_enough_to_have_a_link_followed(
+        run, race, image, tmp_path, sticky, call, kinds):
+    """Whatever is put in the place of a target, before whichever look at it:
+    what a link of somebody else leads to is not written."""
+    path = image("clean")
+    words = {"INPUT": path, "XML": tmp_path / "xml", "PACK": tmp_path / "pack",
+             "UNDO": tmp_path / "undo"}
+    words["XML"].write_bytes(XML)
+    run("era_metadata_pack", "-i", path, "-o", words["PACK"])
+    run("era_repair", "--undo", words["UNDO"], "--in-place",
+        image("crash_k61"))
+    attempt = Race(run, race, sticky, words)
+    reached = attempt.hold(call, kinds, [])
+    assert reached
+    for moments in itertools.combinations(range(reached + 3), len(kinds) - 1):
+        attempt.hold(call, kinds, moments)
+        assert attempt.victim.read_bytes() == data.read("crash_k61"), moments
+
+
+@needs_root
+def test_a_device_is_not_taken_for_the_file_that_was_looked_at(
+        run, race, image, sticky, tmp_path):
+    """One's own file is not written in the place of another, either."""
+    words = {"INPUT": image("clean"), "UNDO": tmp_path / "undo"}
+    attempt = Race(run, race, sticky, words)
+    assert attempt.hold("era_repair --in-place", ("mine", "mine"), [1]) > 1
+    assert words["OUTPUT"].read_bytes() == data.read("crash_k61")
 
 
 # --- nothing but what was asked for -------------------------------------------

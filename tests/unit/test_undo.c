@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/endian.h"
 #include "device/undo.h"
 #include "fake_device.h"
@@ -239,6 +240,68 @@ Test(undo, a_damaged_file_is_refused_before_anything_is_written)
 	close(fd);
 	cr_assert_eq(undo_apply(f.path, &f.fake.device, NULL), 0);
 	cr_assert_eq(memcmp(f.fake.data, f.before, SIZE), 0);
+	fixture_release(&f);
+}
+
+/* Changes a record of the file, and makes its checksum right again. */
+static void forge(const struct fixture *f, unsigned int number, size_t offset,
+		  uint64_t value, size_t size)
+{
+	off_t at = HEADER + (off_t)number * RECORD;
+	int fd = open(f->path, O_RDWR);
+	uint8_t record[RECORD], bytes[8];
+
+	put_le64(bytes, value);
+	cr_assert_eq(pread(fd, record, RECORD, at), RECORD);
+	memcpy(record + offset, bytes, size);
+	put_le32(record + 8,
+		 era_crc32c(era_crc32c(UINT32_MAX, record, 8), record + 12,
+			    RECORD - 12));
+	cr_assert_eq(pwrite(fd, record, RECORD, at), RECORD);
+	close(fd);
+}
+
+Test(undo, a_record_that_no_repair_makes_is_refused)
+{
+	static const struct {
+		const char *what;
+		unsigned int number;
+		size_t offset;
+		uint64_t value;
+		size_t size;
+	} forgeries[] = {
+		{ "an unknown kind", 2, 12, 2, 4 },
+		{ "any other kind", 3, 12, UINT32_MAX, 4 },
+		{ "a first record of another block", 0, 0, 7, 8 },
+		{ "a first record that is not what was there", 0, 12, 1, 4 },
+		{ "a block past the end", 1, 0, NR_BLOCKS, 8 },
+		{ "a block far past the end", 1, 0, UINT64_MAX, 8 },
+		{ "a block that 32 bits make small", 1, 0,
+		  (UINT64_C(1) << 32) + 5, 8 },
+		{ "a block saved twice", 1, 0, 6, 8 },
+		{ "the superblock saved twice", 1, 0, 0, 8 },
+		{ "the next of another block", 1, 12, 1, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
+		struct fixture f;
+
+		log_change(&f);
+		forge(&f, forgeries[i].number, forgeries[i].offset,
+		      forgeries[i].value, forgeries[i].size);
+		expect_refused(&f, -EBADMSG, "is damaged");
+		fixture_release(&f);
+	}
+}
+
+Test(undo, a_fifo_is_not_waited_for)
+{
+	struct fixture f;
+
+	log_change(&f);
+	cr_assert_eq(unlink(f.path), 0);
+	cr_assert_eq(mkfifo(f.path, 0600), 0);
+	expect_refused(&f, -EINVAL, "no regular file");
 	fixture_release(&f);
 }
 
