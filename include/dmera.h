@@ -33,7 +33,13 @@ extern "C" {
  *
  * Any number of threads may use handles, the same one too, at the same time;
  * only dmera_close() must be alone. A callback runs on the thread that made
- * the call, and may itself call the library.
+ * the call, and may itself call the library, with the same handle too, but for
+ * dmera_close() of that handle. It must return: a longjmp() or a C++ exception
+ * out of it leaks what the call holds. After a fork() both processes may use
+ * and close the handle; a file stays locked until both have closed it.
+ *
+ * No pointer may be NULL unless it says so: -EINVAL is returned where one is,
+ * and nothing is called. An arg is handed on and never looked at.
  *
  * Data blocks are the tracking blocks of the origin, numbered from 0; nr_blocks
  * and data_block_size say how many there are and how large. Metadata blocks
@@ -76,7 +82,11 @@ struct dmera_problem {
 /**
  * dmera_problem_fn - is told of a problem
  * @arg: as given to dmera_open()
- * @problem: lives until the function returns
+ * @problem: lives, as all that it points to, until the function returns
+ *
+ * Called from within whichever call has found the problem, dmera_open() among
+ * them, and on its thread: where several threads use a handle it is called by
+ * several at a time. It may not close the handle, and must return.
  */
 typedef void (*dmera_problem_fn)(void *arg,
 				 const struct dmera_problem *problem);
@@ -92,7 +102,7 @@ typedef void (*dmera_problem_fn)(void *arg,
  * @path: a block device or a file; need not live on
  * @flags: 0, or any of DMERA_SNAPSHOT, DMERA_SHARED, DMERA_REACHABLE_ONLY
  * @problem: told of whatever fails with this handle, or NULL
- * @arg: first argument of problem()
+ * @arg: first argument of problem(), may be NULL
  *
  * A block device is opened exclusively, and a file is locked against writers,
  * because what somebody is writing at the same time cannot be read.
@@ -113,8 +123,8 @@ typedef void (*dmera_problem_fn)(void *arg,
  * and checked.
  *
  * Return: 0; -EBUSY where the device is in use; -EISDIR or -EINVAL for what is
- * neither a block device nor a file; -EINVAL for an unknown flag; -ENOMEM; or
- * what open(2) says.
+ * neither a block device nor a file; -EINVAL for an unknown flag or a NULL
+ * pointer; -ENOMEM; or what open(2) says.
  */
 int dmera_open(struct dmera **handle, const char *path, unsigned int flags,
 	       dmera_problem_fn problem, void *arg);
@@ -123,7 +133,8 @@ int dmera_open(struct dmera **handle, const char *path, unsigned int flags,
  * dmera_close() - close a metadata device
  * @handle: from dmera_open(), or NULL
  *
- * No other call with this handle may be under way.
+ * No other call with this handle may be under way: not on another thread, and
+ * not on this one, so that no callback of such a call may close it.
  */
 void dmera_close(struct dmera *handle);
 
@@ -153,7 +164,8 @@ struct dmera_superblock {
  * snapshot, which knows of writes in the eras below current_era.
  *
  * Return: 0; -EUCLEAN where it is damaged or not of dm-era; -ENODATA where no
- * metadata snapshot is held; or the errno value of a read.
+ * metadata snapshot is held; -EINVAL for a NULL pointer; or the errno value of
+ * a read.
  */
 int dmera_get_superblock(struct dmera *handle,
 			 struct dmera_superblock *superblock);
@@ -164,6 +176,8 @@ int dmera_get_superblock(struct dmera *handle,
  * @begin: the first data block
  * @end: one past the last
  *
+ * It may not close the handle, and must return: see dmera(3).
+ *
  * Return: 0 to go on; anything else ends the call and is what it returns.
  */
 typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
@@ -173,7 +187,7 @@ typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
  * @handle: from dmera_open()
  * @era: the first era of interest; every block counts as written since era 0
  * @range: given each range
- * @arg: first argument of range()
+ * @arg: first argument of range(), may be NULL
  *
  * Ranges ascend, do not overlap and do not touch. They are given as they are
  * found: where the call fails later, those given so far are right but not all,
@@ -185,8 +199,8 @@ typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
  *
  * Return: 0 after the last range; -ERANGE for such an era; -EUCLEAN where
  * metadata is damaged or a newer history contradicts it; -ENODATA where no
- * metadata snapshot is held; -ENOMEM;
- * the errno value of a read; or what range() returned.
+ * metadata snapshot is held; -EINVAL for a NULL pointer; -ENOMEM; the errno
+ * value of a read; or what range() returned.
  */
 int dmera_written_since(struct dmera *handle, uint32_t era,
 			dmera_range_fn range, void *arg);
@@ -213,7 +227,7 @@ struct dmera_check_result {
  * traces of a newer history. All problems are told, not only the first.
  *
  * Return: 0 where the check could be carried out, whatever it found; -EINVAL
- * for unknown flags or a handle with DMERA_SNAPSHOT; or -ENOMEM.
+ * for unknown flags, a NULL pointer or a handle with DMERA_SNAPSHOT; or -ENOMEM.
  */
 int dmera_check(struct dmera *handle, unsigned int flags,
 		struct dmera_check_result *result);
@@ -253,15 +267,19 @@ struct dmera_visitor {
  * @handle: from dmera_open()
  * @flags: 0 or DMERA_DUMP_LOGICAL
  * @visitor: what is called
- * @arg: first argument of each function of the visitor
+ * @arg: first argument of each function of the visitor, may be NULL
+ *
+ * The superblock that the visitor is given is of the same read as all the rest,
+ * also where somebody writes the device meanwhile: there are as many eras as
+ * its nr_blocks says.
  *
  * With DMERA_DUMP_LOGICAL there are no writesets: each entry of eras is the
  * last era in which the data block was written by all that is known.
  *
  * Return: 0 after the end; -EUCLEAN where metadata is damaged or, with
  * DMERA_DUMP_LOGICAL, a newer history contradicts it; -ENODATA where no
- * metadata snapshot is held; -EINVAL for an unknown flag; -ENOMEM; the errno
- * value of a read; or what the visitor returned.
+ * metadata snapshot is held; -EINVAL for an unknown flag or a NULL pointer;
+ * -ENOMEM; the errno value of a read; or what the visitor returned.
  */
 int dmera_dump(struct dmera *handle, unsigned int flags,
 	       const struct dmera_visitor *visitor, void *arg);

@@ -17,7 +17,7 @@ PUBLIC int dmera_check(struct dmera *handle, unsigned int flags,
 	struct call call;
 	int r;
 
-	if (flags & ~DMERA_CHECK_SUPERBLOCK_ONLY ||
+	if (!handle || !result || flags & ~DMERA_CHECK_SUPERBLOCK_ONLY ||
 	    handle->flags & DMERA_SNAPSHOT)
 		return -EINVAL;
 	if (flags & DMERA_CHECK_SUPERBLOCK_ONLY)

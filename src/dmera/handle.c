@@ -94,8 +94,10 @@ PUBLIC int dmera_open(struct dmera **handle, const char *path,
 	struct dmera *h;
 	int r;
 
+	if (!handle)
+		return -EINVAL;
 	*handle = NULL;
-	if (flags & ~(DMERA_SNAPSHOT | DMERA_SHARED | DMERA_REACHABLE_ONLY))
+	if (!path || flags & ~(DMERA_SNAPSHOT | DMERA_SHARED | DMERA_REACHABLE_ONLY))
 		return -EINVAL;
 	h = calloc(1, sizeof(*h));
 	if (!h)
@@ -146,6 +148,8 @@ PUBLIC int dmera_get_superblock(struct dmera *handle,
 	struct call call;
 	int r;
 
+	if (!handle || !superblock)
+		return -EINVAL;
 	call_init(&call, handle);
 	r = era_superblock_read(&live, &call.device, ERA_SUPERBLOCK_LOCATION,
 				&call.report);

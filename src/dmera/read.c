@@ -50,6 +50,8 @@ PUBLIC int dmera_written_since(struct dmera *handle, uint32_t era,
 	struct call call;
 	int r;
 
+	if (!handle || !range)
+		return -EINVAL;
 	call_init(&call, handle);
 	r = call_load_whole(&call, &md);
 	if (r)
@@ -135,11 +137,8 @@ PUBLIC int dmera_dump(struct dmera *handle, unsigned int flags,
 	struct call call;
 	int r;
 
-	if (flags & ~DMERA_DUMP_LOGICAL)
+	if (!handle || !visitor || flags & ~DMERA_DUMP_LOGICAL)
 		return -EINVAL;
-	r = dmera_get_superblock(handle, &sink.superblock);
-	if (r)
-		return r;
 	call_init(&call, handle);
 	if (flags & DMERA_DUMP_LOGICAL)
 		r = call_load_whole(&call, &md);
@@ -147,6 +146,9 @@ PUBLIC int dmera_dump(struct dmera *handle, unsigned int flags,
 		r = call_load(&call, &md);
 	if (r)
 		return r;
+	/* of the same read as all that follows, so that it fits */
+	call_superblock(&sink.superblock, &md.sb, &md.live,
+			call_is_snapshot(&call));
 	if (flags & DMERA_DUMP_LOGICAL)
 		r = era_read_logical(&md, &sink.visitor);
 	else

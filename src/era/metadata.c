@@ -320,7 +320,7 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
 		      bool snapshot, struct block_set *reachable,
 		      struct era_report *report)
 {
-	struct era_superblock sb, copy;
+	struct era_superblock live, sb, copy;
 	struct walk walk;
 	int r;
 
@@ -332,6 +332,7 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
 	/* a newer history may have stood in what is cut off */
 	if (!r && era_superblock_is_cut_off(&sb, device, ERA_FATAL, report))
 		r = -EUCLEAN;
+	live = sb;
 	if (!r && snapshot) {
 		r = era_metadata_read_snapshot(&copy, &sb, device, report);
 		sb = copy;
@@ -342,6 +343,7 @@ int era_metadata_open(struct era_metadata *md, struct era_device *device,
 	if (!r)
 		r = era_metadata_load(md, &walk, &sb, snapshot);
 	md->opened = true;
+	md->live = live;
 	if (!r && walk.nr_faults)
 		r = -EUCLEAN;
 	if (!r && reachable) {
@@ -403,7 +405,7 @@ int era_metadata_confirm(const struct era_metadata *md)
 			r = era_superblock_read(&now, md->device, location,
 						NULL);
 	}
-	if (!r && is_same_state(&now, &md->sb))
+	if (!r && is_same_state(&now, md->snapshot ? &md->sb : &md->live))
 		return 0;
 	era_report_kind(md->report, ERA_KIND_CHANGED, ERA_FATAL, NULL,
 			ERA_NO_DATA,

@@ -26,6 +26,11 @@ struct era_metadata {
 	struct era_device *device;
 	struct era_report *report;
 	struct era_superblock sb;
+	/*
+	 * The superblock as it was opened: sb, but where sb is a snapshot's
+	 * copy, or of a commit that follows it.
+	 */
+	struct era_superblock live;
 	/* the snapshot's copy gives the trees, the live one all the rest */
 	bool snapshot;
 	/* as it was read, where era_metadata_confirm() is to compare it */

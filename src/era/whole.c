@@ -17,6 +17,7 @@ static int open_last(struct era_metadata *md, struct era_device *device,
 		     const struct era_superblock *last,
 		     struct era_report *report)
 {
+	const struct era_superblock live = md->live;
 	struct walk walk;
 	int r;
 
@@ -26,6 +27,8 @@ static int open_last(struct era_metadata *md, struct era_device *device,
 		r = era_metadata_load(md, &walk, last, false);
 	if (!r && walk.nr_faults)
 		r = -EUCLEAN;
+	md->opened = true;
+	md->live = live;
 	walk_release(&walk);
 	return r;
 }

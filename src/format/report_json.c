@@ -133,7 +133,7 @@ int report_json_print(json_t *root, const struct report_json *json,
 
 	if (!root || !problems || json_object_update(root, problems))
 		r = -ENOMEM;
-	else if (json_dumpf(root, stream, JSON_INDENT(2)) ||
+	else if (json_dumpf(root, stream, JSON_INDENT(2) | JSON_ENSURE_ASCII) ||
 		 putc('\n', stream) == EOF)
 		r = errno ? -errno : -EIO;
 	json_decref(problems);

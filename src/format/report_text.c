@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "format/printable.h"
 #include "format/report_text.h"
 
 static void print_data(FILE *stream, const struct era_data_range *data)
@@ -32,7 +33,7 @@ static void on_problem(void *arg, const struct era_problem *problem)
 	if (problem->where)
 		fprintf(text->stream, "%s: ",
 			era_where_format(problem->where, where, sizeof(where)));
-	fputs(problem->text, text->stream);
+	printable_put(problem->text, text->stream);
 	print_data(text->stream, &problem->data);
 	putc('\n', text->stream);
 	funlockfile(text->stream);

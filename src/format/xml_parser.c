@@ -69,6 +69,9 @@ fail_at(struct parser *parser, int64_t line, int64_t column, const char *fmt,
 		if (*p == '\n')
 			*p = p[1] ? ' ' : '\0';
 	}
+	/* libxml2 loses count where it reads on, or changes the encoding */
+	if (column < 1)
+		column = 1;
 	era_report_kind(parser->report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
 			ERA_NO_DATA,
 			"%s: line %" PRId64 ", column %" PRId64 ": %s",
@@ -97,6 +100,16 @@ fail_here(struct parser *parser, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Characters from p on: bytes of UTF-8 that go on with one are not counted. */
+static int64_t nr_characters(const xmlChar *p, const xmlChar *end)
+{
+	int64_t nr = 0;
+
+	for (; p < end; p++)
+		nr += (*p & 0xc0) != 0x80;
+	return nr;
+}
+
 /*
  * At the tag being read: libxml2 stands behind its attributes, and no '<'
  * can be in those.
@@ -118,9 +131,9 @@ fail_at_tag(struct parser *parser, const char *fmt, ...)
 	while (line_start > base && line_start[-1] != '\n')
 		line_start--;
 	if (newlines)
-		column = tag - line_start + 1;
+		column = nr_characters(line_start, tag) + 1;
 	else
-		column -= cur - tag;
+		column -= nr_characters(tag, cur);
 	line -= newlines;
 	va_start(ap, fmt);
 	fail_at(parser, line, column, fmt, ap);
@@ -484,17 +497,16 @@ static void refuse_text(struct parser *parser, const xmlChar *text, int at,
 {
 	int64_t line = xmlSAX2GetLineNumber(parser->ctxt);
 	int64_t column = xmlSAX2GetColumnNumber(parser->ctxt);
-	int line_start = at, newlines = 0, chars = 0;
+	int64_t chars = nr_characters(text + at, text + len);
+	int line_start = at, newlines = 0;
 
 	while (line_start > 0 && text[line_start - 1] != '\n')
 		line_start--;
-	for (int i = at; i < len; i++) {
+	for (int i = at; i < len; i++)
 		newlines += text[i] == '\n';
-		chars += (text[i] & 0xc0) != 0x80; /* UTF-8: not its first */
-	}
 	if (line_start) {
 		line -= newlines;
-		column = at - line_start + 1;
+		column = nr_characters(text + line_start, text + at) + 1;
 	} else if (!newlines && column > chars) {
 		column -= chars;
 	}

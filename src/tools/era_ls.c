@@ -14,6 +14,7 @@
 #include "era/summary.h"
 #include "format/human_size.h"
 #include "format/report_json.h"
+#include "format/printable.h"
 #include "tools/confine.h"
 #include "tools/source.h"
 #include "tools/table.h"
@@ -211,9 +212,9 @@ static void print_summary(const struct listing *listing)
 	uint64_t nr_blocks = sb->geometry.nr_blocks;
 	char size[HUMAN_SIZE_MAX], block[HUMAN_SIZE_MAX];
 
-	printf("%s: %" PRIu64 " blocks of %s (%s), current era %" PRIu32 "%s\n",
-	       listing->args->source.device, nr_blocks,
-	       human_size(block, listing->block_size),
+	printable_put(listing->args->source.device, stdout);
+	printf(": %" PRIu64 " blocks of %s (%s), current era %" PRIu32 "%s\n",
+	       nr_blocks, human_size(block, listing->block_size),
 	       human_size(size, nr_blocks * listing->block_size),
 	       sb->geometry.current_era,
 	       sb->writeset_root ? ", not shut down cleanly" : "");
@@ -414,6 +415,10 @@ static int summarise(struct listing *listing, struct era_device *device,
 	r = tool_source_open_metadata(&md, device, &args->source, report);
 	if (!r) {
 		listing->current_era = md.sb.geometry.current_era;
+		/* of the same read as the lines */
+		listing->sb = md.live;
+		listing->block_size =
+			md.live.geometry.data_block_size * UINT64_C(512);
 		r = era_metadata_check_era(&md, args->era);
 		if (!r)
 			r = era_summary_make(&listing->summary, &md,
@@ -427,14 +432,8 @@ static int summarise(struct listing *listing, struct era_device *device,
 static int load(struct listing *listing, struct era_device *device,
 		struct era_report *report)
 {
-	int r = era_superblock_read(&listing->sb, device,
-				    ERA_SUPERBLOCK_LOCATION, report);
+	int r = summarise(listing, device, report);
 
-	if (r)
-		return r;
-	listing->block_size =
-		listing->sb.geometry.data_block_size * UINT64_C(512);
-	r = summarise(listing, device, report);
 	if (!r)
 		read_copy(listing, device, report);
 	return r;

@@ -293,3 +293,42 @@ def test_refuses_damaged_gzip(run, tmp_path, damage):
     result = run("era_restore", "--force", "-i", "-", "-o", output, stdin=bytes(packed))
     assert result.status == 1
     assert result.err and not output.exists()
+
+
+@pytest.mark.parametrize("xml", [
+    '<superblock uuid="\u4e2d\u4e2d\u4e2d\u4e2d" block_size="128" nr_blocks="1" '
+    'current_era="1"/>',
+    '<superblock \u4e2d="1" uuid="">',
+    '<superblock uuid="" block_size="\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9">',
+    '\u00e9', '<\u00e9 \u00e9="\u00e9"/>', '<superblock uuid="&#233;"/>',
+    '<superblock uuid="' + '\u00e9' * 5000 + '"/>',
+])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
+def test_a_place_is_a_place_whatever_the_characters(run, xml, encoding):
+    """Lines and columns count from 1."""
+    result = run("era_restore", "-i", "-", "-o", "/dev/null/none",
+                 stdin=xml.encode(encoding))
+    assert result.status == 1
+    found = re.search(r": line (-?\d+), column (-?\d+): ", result.err)
+    if found:
+        assert int(found[1]) >= 1
+        assert 1 <= int(found[2]) <= len(xml) + 2
+
+
+ESCAPE = "\x1b[31m\x9b\x7f\u202e\u2066"
+
+
+@pytest.mark.parametrize("xml", [
+    f'<{ESCAPE}/>', f'<superblock {ESCAPE}=""/>',
+    f'<superblock uuid="" block_size="{ESCAPE}" nr_blocks="" current_era=""/>',
+    f'<superblock uuid="" block_size="8\u202e" nr_blocks="" current_era=""/>',
+    '<superblock>&\u202e;</superblock>', '<a\u202e/>', '<a\u0085\u202e/>',
+    '<superblock></superblock\u202e>',
+])
+def test_what_xml_says_is_no_command_to_a_terminal(run, tmp_path, xml):
+    path = tmp_path / f"name{ESCAPE}"
+    path.write_text(xml, encoding="utf-8")
+    result = run("era_restore", "-i", path, "-o", tmp_path / "out")
+    assert result.status == 1
+    assert not set(ESCAPE) & set(result.err) - set("[31m")
+    assert "\\x1b[31m" in result.err

@@ -278,7 +278,13 @@ def test_misuse_is_an_error_code(client, image):
         "missing": str(-errno.ENOENT), "second": "0",
         "shared": "0", "snapshot check": str(-errno.EINVAL),
         "check flags": str(-errno.EINVAL), "dump flags": str(-errno.EINVAL),
-        "dump nothing": "0", "stop": "4711", "nested": "0"}
+        "dump nothing": "0", "stop": "4711", "nested": "0",
+        "null path's handle": "1",
+        **{name: str(-errno.EINVAL) for name in (
+            "null path", "null handle", "null superblock",
+            "superblock of null", "null range", "since of null",
+            "null result", "check of null", "null visitor",
+            "dump of null")}}
 
 
 def test_what_somebody_writes_is_busy(client, image):

@@ -173,6 +173,27 @@ static int nested(void *arg, uint32_t begin, uint32_t end)
 	return begin ? 0 : dmera_get_superblock(*(struct dmera **)arg, &sb);
 }
 
+/* Each pointer that may not be NULL. */
+static void null_pointers(struct dmera *era, const char *path)
+{
+	struct dmera_superblock sb;
+	struct dmera_check_result result;
+	struct dmera_visitor none = { NULL };
+	struct dmera *opened = era;
+
+	printf("null path %d\n", dmera_open(&opened, NULL, 0, NULL, NULL));
+	printf("null path's handle %d\n", opened == NULL);
+	printf("null handle %d\n", dmera_open(NULL, path, 0, NULL, NULL));
+	printf("null superblock %d\n", dmera_get_superblock(era, NULL));
+	printf("superblock of null %d\n", dmera_get_superblock(NULL, &sb));
+	printf("null range %d\n", dmera_written_since(era, 0, NULL, NULL));
+	printf("since of null %d\n", dmera_written_since(NULL, 0, stop, NULL));
+	printf("null result %d\n", dmera_check(era, 0, NULL));
+	printf("check of null %d\n", dmera_check(NULL, 0, &result));
+	printf("null visitor %d\n", dmera_dump(era, 0, NULL, NULL));
+	printf("dump of null %d\n", dmera_dump(NULL, 0, &none, NULL));
+}
+
 static int misuse(const char *path)
 {
 	struct dmera *era, *second;
@@ -197,6 +218,7 @@ static int misuse(const char *path)
 	printf("dump nothing %d\n", dmera_dump(era, 0, &none, NULL));
 	printf("stop %d\n", dmera_written_since(era, 0, stop, &answer));
 	printf("nested %d\n", dmera_written_since(era, 0, nested, &era));
+	null_pointers(era, path);
 	dmera_close(era);
 	return 0;
 }

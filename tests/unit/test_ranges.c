@@ -13,6 +13,7 @@
 
 #include "format/ranges.h"
 #include "format/report_json.h"
+#include "format/printable.h"
 #include "format/report_text.h"
 
 TestSuite(ranges, .timeout = 60);
@@ -149,9 +150,55 @@ Test(report_text, prints_a_problem_a_line)
 			 "era_check: error: superblock 0 -> era array node 12 "
 			 "-> array block 15: checksum does not match (data "
 			 "blocks 1018..2035)\n"
-			 "era_check: note: a\xff: hello (data block 7)\n");
+			 "era_check: note: a\\xff: hello (data block 7)\n");
 	cr_assert_eq(text.report.nr[ERA_FATAL], 1);
 	free(lines);
+}
+
+/* What is printed of a name. */
+static void expect_printed(const char *name, const char *printed)
+{
+	char *text;
+	size_t len;
+	FILE *stream = open_memstream(&text, &len);
+
+	printable_put(name, stream);
+	fclose(stream);
+	cr_assert_str_eq(text, printed);
+	free(text);
+}
+
+Test(report_text, gives_a_terminal_no_commands)
+{
+	expect_printed("", "");
+	expect_printed("plain ~ name", "plain ~ name");
+	expect_printed("\x1b]0;title\a\n\t\x7f",
+		       "\\x1b]0;title\\x07\\x0a\\x09\\x7f");
+	/* C1, as a byte and as a character */
+	expect_printed("\x9b"
+		       "1m",
+		       "\\x9b1m");
+	expect_printed("\xc2\x9b"
+		       "1m",
+		       "\\u009b1m");
+}
+
+Test(report_text, leaves_text_in_its_order)
+{
+	expect_printed("\u00e9\u05d0\u4e2d\U0001f40c", "\u00e9\u05d0\u4e2d"
+							 "\U0001f40c");
+	expect_printed("a\u202eb\u2066c\u061cd\u2028e",
+		       "a\\u202eb\\u2066c\\u061cd\\u2028e");
+	expect_printed("\U000e0041", "\\U000e0041");
+}
+
+Test(report_text, shows_bytes_that_are_no_text)
+{
+	expect_printed("a\xff", "a\\xff");
+	expect_printed("\xc0\xaf", "\\xc0\\xaf");
+	expect_printed("\xe2\x80", "\\xe2\\x80");
+	expect_printed("\xed\xa0\x80", "\\xed\\xa0\\x80");
+	expect_printed("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
 }
 
 Test(report_text, counts_when_quiet)
