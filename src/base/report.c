@@ -11,6 +11,13 @@
 
 #include "base/report.h"
 
+bool era_report_tells(const struct era_report *report,
+		      enum era_severity severity)
+{
+	return report && report->problem &&
+	       (report->nr[severity] < ERA_REPORT_MAX || report->hands_on);
+}
+
 static void say(struct era_report *report, struct era_problem *problem,
 		const char *fmt, va_list ap)
 {
@@ -18,18 +25,30 @@ static void say(struct era_report *report, struct era_problem *problem,
 
 	if (!report)
 		return;
-	vsnprintf(text, sizeof(text), fmt, ap);
 	problem->text = text;
 	report->nr[problem->severity]++;
 	if (problem->severity == ERA_FATAL)
 		report->fatal_kinds |= UINT32_C(1) << problem->kind;
-	if (report->problem)
-		report->problem(report->arg, problem);
+	if (!report->problem)
+		return;
+	if (report->nr[problem->severity] > ERA_REPORT_MAX &&
+	    !report->hands_on) {
+		if (report->nr[problem->severity] > ERA_REPORT_MAX + 1)
+			return;
+		problem->where = NULL;
+		problem->data = ERA_NO_DATA;
+		snprintf(text, sizeof(text),
+			 "there are more problems than these, which are "
+			 "counted and not told");
+	} else {
+		vsnprintf(text, sizeof(text), fmt, ap);
+	}
+	report->problem(report->arg, problem);
 }
 
-void era_report(struct era_report *report, enum era_severity severity,
-		const struct era_where *where, struct era_data_range data,
-		const char *fmt, ...)
+void era_vreport(struct era_report *report, enum era_severity severity,
+		 const struct era_where *where, struct era_data_range data,
+		 const char *fmt, va_list ap)
 {
 	static const enum era_kind kinds[ERA_NR_SEVERITIES] = {
 		[ERA_NOTE] = ERA_KIND_NOTE,
@@ -42,10 +61,18 @@ void era_report(struct era_report *report, enum era_severity severity,
 				       .kind = kinds[severity],
 				       .where = where,
 				       .data = data };
+
+	say(report, &problem, fmt, ap);
+}
+
+void era_report(struct era_report *report, enum era_severity severity,
+		const struct era_where *where, struct era_data_range data,
+		const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(report, &problem, fmt, ap);
+	era_vreport(report, severity, where, data, fmt, ap);
 	va_end(ap);
 }
 

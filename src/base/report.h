@@ -8,6 +8,8 @@
 #ifndef BASE_REPORT_H
 #define BASE_REPORT_H
 
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,12 +48,20 @@ struct era_problem {
 	struct era_data_range data;
 };
 
+/*
+ * Of one severity no more than this are told, and then that there are more.
+ * What is damaged in earnest is damaged in as many places as it has entries,
+ * and nobody reads on; all of them are counted.
+ */
+#define ERA_REPORT_MAX 10000
+
 struct era_report {
 	/* called for each problem; text and where live during the call only */
 	void (*problem)(void *arg, const struct era_problem *problem);
 	void *arg;
 	uint64_t nr[ERA_NR_SEVERITIES]; /* problems so far, by severity */
 	uint32_t fatal_kinds;		/* 1 << kind of each fatal one */
+	bool hands_on; /* to another report, which counts and limits, too */
 };
 
 /*
@@ -61,6 +71,14 @@ struct era_report {
 void era_report(struct era_report *report, enum era_severity severity,
 		const struct era_where *where, struct era_data_range data,
 		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void era_vreport(struct era_report *report, enum era_severity severity,
+		 const struct era_where *where, struct era_data_range data,
+		 const char *fmt, va_list ap)
+	__attribute__((format(printf, 5, 0)));
+
+/* Whether a problem of this severity would be told, and not only counted. */
+bool era_report_tells(const struct era_report *report,
+		      enum era_severity severity);
 
 /* The same, of a kind that says more. */
 void era_report_kind(struct era_report *report, enum era_kind kind,

@@ -49,8 +49,10 @@ static int check_array(struct check *check, const struct era_metadata *md,
 	uint32_t nr_blocks = array_map_nr_blocks(map);
 	int r = 0;
 
-	for (uint32_t first = 0; first < nr_blocks && !r;
-	     first += WINDOW_BLOCKS) {
+	check->nr_lost += nr_blocks - map->nr_slots;
+	/* whatever length the map claims, only what is there is read */
+	for (uint32_t first = array_map_next(map, 0); first < nr_blocks && !r;
+	     first = array_map_next(map, first + WINDOW_BLOCKS)) {
 		uint32_t nr = nr_blocks - first < WINDOW_BLOCKS
 				      ? nr_blocks - first
 				      : WINDOW_BLOCKS;

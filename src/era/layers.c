@@ -11,9 +11,11 @@
 
 int era_layers_add(struct era_layers *layers, const struct era_layer *layer)
 {
-	struct era_layer *l =
-		realloc(layers->layers, (layers->nr + 1) * sizeof(*l));
+	struct era_layer *l = layers->layers;
 
+	/* there is room up to the next power of two */
+	if (!(layers->nr & (layers->nr - 1)))
+		l = realloc(l, (layers->nr ? layers->nr * 2 : 1) * sizeof(*l));
 	if (!l)
 		return -ENOMEM;
 	l[layers->nr++] = *layer;

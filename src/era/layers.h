@@ -25,7 +25,16 @@ struct era_layer {
 	/* era array or bitset by its value size; NULL: data dates to era */
 	const struct array_map *map;
 	uint32_t era; /* that a set bit dates a data block to */
-	/* what a lost value of the map dates to, and as which class */
+	/*
+	 * Where a bitset is named for several eras: all of them, ascending,
+	 * with the greatest in era. It dates to each of them. Borrowed.
+	 */
+	const uint32_t *eras;
+	uint32_t nr_eras; /* 0: era alone */
+	/*
+	 * What a lost value of the map dates to, and as which class: its own
+	 * or a later one.
+	 */
 	uint32_t lost_era;
 	enum era_class lost_class;
 	/* dates from this one on count as redate_to at least: they were given

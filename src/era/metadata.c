@@ -54,6 +54,22 @@ uint32_t era_metadata_last_archived(const struct era_metadata *md)
 								: current;
 }
 
+/*
+ * The last writeset has lost all of its blocks. A leaf can name hundreds of
+ * those, and all of them together say no more than that any block may have been
+ * written, in any era: some are kept, for what may yet be found of them.
+ */
+static void forget_lost(struct era_metadata *md, struct era_writeset *ws)
+{
+	if (ws->words.overlong)
+		md->writesets_lost = true;
+	if (++md->nr_wholly_lost <= ERA_MAX_WHOLLY_LOST)
+		return;
+	md->writesets_lost = true;
+	array_map_release(&ws->words);
+	md->nr_writesets--;
+}
+
 static int load_leaf(void *arg, struct walk *walk,
 		     const struct era_where *where, const uint8_t *node,
 		     uint32_t nr, bool counted)
@@ -69,6 +85,7 @@ static int load_leaf(void *arg, struct walk *walk,
 		uint64_t root = get_le64(value + 4);
 		size_t before = md->nr_writesets;
 		struct era_writeset *ws;
+		uint64_t faults;
 
 		if (era > era_metadata_last_archived(md)) {
 			walk->nr_foreign++;
@@ -94,6 +111,7 @@ static int load_leaf(void *arg, struct walk *walk,
 		if (r)
 			break;
 		ws = &md->writesets[before];
+		faults = walk->nr_faults;
 		/*
 		 * A bitset below a shared leaf was counted with the leaf: its
 		 * pointers are walked without being counted again.
@@ -107,6 +125,8 @@ static int load_leaf(void *arg, struct walk *walk,
 			r = array_map_load(&ws->words, walk, where);
 			walk->refs = refs;
 		}
+		if (!r && walk->nr_faults != faults && !ws->words.nr_slots)
+			forget_lost(md, ws);
 		/* a length that is too short has lost what lies past it */
 		if (!r && ws->words.overlong)
 			md->writesets_lost = true;

@@ -41,7 +41,12 @@ struct era_metadata {
 	size_t max_writesets;
 	/* a writeset tree node is lost, and with it an unknown number */
 	bool writesets_lost;
+	/* writesets of which no block is left; no more are in the list */
+	uint64_t nr_wholly_lost;
 };
+
+/* Above that the writesets count as lost, and with them all that they say. */
+#define ERA_MAX_WHOLLY_LOST 65536u
 
 /*
  * Walks the trees that sb names, in walk's current pass; nothing of them is

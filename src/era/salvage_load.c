@@ -31,7 +31,9 @@ static void soften(void *arg, const struct era_problem *problem)
 
 static void soften_init(struct softened *s, struct era_report *to)
 {
-	*s = (struct softened){ .report = { .problem = soften }, .to = to };
+	*s = (struct softened){ .report = { .problem = soften,
+					    .hands_on = true },
+				.to = to };
 	s->report.arg = s;
 }
 
@@ -126,12 +128,23 @@ static void survey_window(struct era_salvage *s, const struct array_map *map,
 static int read_through(struct era_salvage *s, const struct array_map *map,
 			struct era_report *report, struct survey *survey)
 {
-	uint32_t nr_blocks = array_map_nr_blocks(map);
+	uint32_t nr_blocks = array_map_nr_blocks(map), first = 0;
 	struct array_window window;
-	int r = array_window_init(&window, WINDOW_BLOCKS);
+	int r;
 
-	for (uint32_t first = 0; first < nr_blocks && !r;
-	     first += WINDOW_BLOCKS) {
+	/* whatever length the map claims, only what is there is read */
+	if (!map->nr_slots) {
+		survey->nr_lost += nr_blocks;
+		return 0;
+	}
+	r = array_window_init(&window, WINDOW_BLOCKS);
+	for (; first < nr_blocks && !r; first += WINDOW_BLOCKS) {
+		uint32_t next = array_map_next(map, first);
+
+		survey->nr_lost += next - first;
+		first = next;
+		if (first == nr_blocks)
+			break;
 		r = array_window_read(&window, s->device, map, first,
 				      WINDOW_BLOCKS, report, &survey->nr_lost);
 		if (!r)

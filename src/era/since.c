@@ -23,6 +23,9 @@ struct since {
 	uint32_t era;
 	struct era_range_visitor *sink;
 	struct array_window window;
+	/* writesets of at least era that are not over yet, in any order */
+	const struct era_writeset **rest;
+	size_t nr_rest;
 	uint64_t words[WINDOW_WORDS];
 	/* the range at hand, given when it ends; begin is NO_RANGE for none */
 	uint64_t begin;
@@ -124,6 +127,27 @@ static int add_writeset(struct since *s, const struct era_writeset *ws,
 	return r;
 }
 
+/*
+ * A writeset can be much shorter than the device, and there can be as many as
+ * it has metadata blocks: those that are over are not asked again.
+ */
+static int add_writesets(struct since *s, uint64_t number)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < s->nr_rest && !r; i++) {
+		const struct era_writeset *ws = s->rest[i];
+
+		r = add_writeset(s, ws, number);
+		if ((number + 1) * WINDOW_BITSET_BLOCKS <
+		    array_map_nr_blocks(&ws->words))
+			s->rest[kept++] = ws;
+	}
+	s->nr_rest = kept;
+	return r;
+}
+
 static int end_range(struct since *s, uint64_t end)
 {
 	uint64_t begin = s->begin;
@@ -173,10 +197,20 @@ static int since_window(struct since *s, uint64_t number)
 
 	memset(s->words, 0, sizeof(s->words));
 	r = add_era_array(s, number);
-	for (size_t i = 0; i < s->md->nr_writesets && !r; i++)
-		if (s->md->writesets[i].era >= s->era)
-			r = add_writeset(s, &s->md->writesets[i], number);
+	if (!r)
+		r = add_writesets(s, number);
 	return r ? r : give_ranges(s, first, nr);
+}
+
+static int take_writesets(struct since *s)
+{
+	s->rest = calloc(s->md->nr_writesets + 1, sizeof(*s->rest));
+	if (!s->rest)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->md->nr_writesets; i++)
+		if (s->md->writesets[i].era >= s->era)
+			s->rest[s->nr_rest++] = &s->md->writesets[i];
+	return 0;
 }
 
 int era_read_since(struct era_metadata *md, uint32_t era,
@@ -195,7 +229,10 @@ int era_read_since(struct era_metadata *md, uint32_t era,
 	s->era = era;
 	s->sink = sink;
 	s->begin = NO_RANGE;
+	s->nr_rest = 0;
 	r = array_window_init(&s->window, WINDOW_ERA_BLOCKS);
+	if (take_writesets(s))
+		r = -ENOMEM;
 	if (!r)
 		r = sink->begin(sink, &md->sb.geometry);
 	for (uint64_t i = 0; !r && i * WINDOW < nr_blocks; i++)
@@ -203,6 +240,7 @@ int era_read_since(struct era_metadata *md, uint32_t era,
 	if (!r && s->begin != NO_RANGE)
 		r = end_range(s, nr_blocks);
 	array_window_release(&s->window);
+	free(s->rest);
 	free(s);
 	if (!r)
 		r = era_metadata_confirm(md);

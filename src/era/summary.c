@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "era/fold.h"
 #include "era/summary.h"
@@ -24,6 +25,7 @@ struct table {
 	size_t nr_used;
 	size_t max_used;
 	unsigned int shift;
+	uint64_t factor; /* of the hash, odd */
 };
 
 #define FIRST_SLOTS 64
@@ -34,10 +36,24 @@ static uint32_t coarser(uint32_t key, unsigned int shift)
 	return key ? ((key - 1) >> shift) + 1 : 0;
 }
 
+/*
+ * Nobody who makes metadata can know it, and make all eras fall on one slot.
+ * Without a random number it takes longer, and the result is the same.
+ */
+static uint64_t make_factor(void)
+{
+	uint64_t factor = 0;
+
+	if (getrandom(&factor, sizeof(factor), GRND_NONBLOCK) !=
+	    sizeof(factor))
+		factor = UINT64_C(0x9e3779b97f4a7c15);
+	return factor | 1;
+}
+
 static struct slot *find(const struct table *table, uint32_t key)
 {
 	size_t mask = table->nr_slots - 1;
-	size_t at = (key * UINT32_C(0x9e3779b1)) & mask;
+	size_t at = (size_t)((key + 1) * table->factor >> 32) & mask;
 
 	while (table->slots[at].states && table->slots[at].key != key)
 		at = (at + 1) & mask;
@@ -225,7 +241,8 @@ int era_summary_make(struct era_summary *summary, struct era_metadata *md,
 		     size_t max_lines)
 {
 	struct table table = { .nr_slots = FIRST_SLOTS,
-			       .max_used = max_lines < 16 ? 16 : max_lines };
+			       .max_used = max_lines < 16 ? 16 : max_lines,
+			       .factor = make_factor() };
 	int r = -ENOMEM;
 
 	*summary = (struct era_summary){ .lines = NULL };

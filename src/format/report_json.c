@@ -72,9 +72,18 @@ static void on_problem(void *arg, const struct era_problem *problem)
 {
 	struct report_json *json = arg;
 
-	if (json_array_size(json->problems) >= REPORT_JSON_MAX ||
-	    json_array_append_new(json->problems, new_problem(problem)))
-		json->nr_omitted++;
+	/* the counts tell of those that do not come in */
+	if (json_array_size(json->problems) < REPORT_JSON_MAX)
+		json_array_append_new(json->problems, new_problem(problem));
+}
+
+static uint64_t nr_omitted(const struct report_json *json)
+{
+	uint64_t nr = 0;
+
+	for (int i = 0; i < ERA_NR_SEVERITIES; i++)
+		nr += json->report.nr[i];
+	return nr - json_array_size(json->problems);
 }
 
 int report_json_init(struct report_json *json)
@@ -146,7 +155,7 @@ json_t *report_json_object(const struct report_json *json)
 	/* a copy: what is found later must not change what was given out */
 	return json_pack("{s:o, s:I, s:o}", "problems",
 			 json_copy(json->problems), "problems_omitted",
-			 (json_int_t)json->nr_omitted, "counts",
+			 (json_int_t)nr_omitted(json), "counts",
 			 new_counts(&json->report));
 }
 

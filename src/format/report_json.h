@@ -26,7 +26,6 @@
 struct report_json {
 	struct era_report report; /* give this to what may find problems */
 	json_t *problems;
-	uint64_t nr_omitted;
 };
 
 /*

@@ -204,6 +204,14 @@ size_t array_map_find(const struct array_map *map, uint32_t index)
 	return low;
 }
 
+uint32_t array_map_next(const struct array_map *map, uint32_t index)
+{
+	size_t slot = array_map_find(map, index);
+
+	return slot < map->nr_slots ? map->slots[slot].index
+				    : array_map_nr_blocks(map);
+}
+
 int array_window_init(struct array_window *window, uint32_t capacity)
 {
 	*window = (struct array_window){ .capacity = capacity };
@@ -239,8 +247,11 @@ void array_map_report_kind(const struct array_map *map,
 	char node_role[64], block_role[64];
 	unsigned int depth, n = 0;
 
-	if (!report)
+	/* the path is read for those who are told it */
+	if (!era_report_tells(report, severity)) {
+		era_report(report, severity, NULL, data, "%s", text);
 		return;
+	}
 	depth = btree_path(device, map->root, index, path);
 	snprintf(node_role, sizeof(node_role), "%s node", map->name);
 	snprintf(block_role, sizeof(block_role), "%s block", map->name);

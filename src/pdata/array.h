@@ -81,6 +81,9 @@ int array_map_insert(struct array_map *map, uint32_t index, uint32_t block);
  */
 size_t array_map_find(const struct array_map *map, uint32_t index);
 
+/* The index of the first slot from index on, or the map's end. */
+uint32_t array_map_next(const struct array_map *map, uint32_t index);
+
 /* Reads consecutive array blocks of a map. */
 struct array_window {
 	uint32_t capacity; /* array blocks */

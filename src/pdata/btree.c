@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,19 +40,31 @@ void walk_next_pass(struct walk *walk)
 	       (size_t)(walk->seen.nr_blocks / 64 + 1) * sizeof(uint64_t));
 	walk->nr_faults = 0;
 	walk->nr_foreign = 0;
+	walk->nr_seen = 0;
+}
+
+void walk_next_small_pass(struct walk *walk)
+{
+	if (walk->nr_seen > WALK_FIRST_SEEN) {
+		walk_next_pass(walk);
+		return;
+	}
+	for (uint64_t i = 0; i < walk->nr_seen; i++)
+		block_set_remove(&walk->seen, walk->first_seen[i]);
+	walk->nr_faults = 0;
+	walk->nr_foreign = 0;
+	walk->nr_seen = 0;
 }
 
 void walk_fault(struct walk *walk, const struct era_where *where,
 		struct era_data_range data, const char *fmt, ...)
 {
-	char text[256];
 	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	walk->nr_faults++;
-	era_report(walk->report, ERA_FATAL, where, data, "%s", text);
+	va_start(ap, fmt);
+	era_vreport(walk->report, ERA_FATAL, where, data, fmt, ap);
+	va_end(ap);
 }
 
 bool walk_reference(struct walk *walk, uint64_t block,
@@ -76,6 +87,9 @@ bool walk_reference(struct walk *walk, uint64_t block,
 		return false;
 	}
 	block_set_add(&walk->seen, block);
+	if (walk->nr_seen < WALK_FIRST_SEEN)
+		walk->first_seen[walk->nr_seen] = (uint32_t)block;
+	walk->nr_seen++;
 	return true;
 }
 
@@ -296,18 +310,19 @@ static int walk_children(struct walk *walk, const struct btree *tree,
 int btree_walk(struct walk *walk, const struct btree *tree,
 	       const struct era_where *parent)
 {
-	struct level *level = malloc(sizeof(*level));
 	struct visit root = { tree->root, 0, UINT64_MAX, true };
+	struct era_where where = { parent, tree->role, tree->root };
+	uint32_t number = (uint32_t)tree->root;
+	uint8_t node[ERA_BLOCK_SIZE], failed;
 	int r;
 
-	if (!level)
-		return -ENOMEM;
-	if (line_up(walk, tree, parent, level, 0, &root))
-		r = walk_level(walk, tree, parent, level, 1, 0);
-	else
-		r = lose(tree, 0, UINT64_MAX);
-	free(level);
-	return r;
+	/* there can be very many trees of which nothing is left */
+	if (!walk_reference(walk, tree->root, &where,
+			    btree_data(tree, 0, UINT64_MAX), &root.counted))
+		return lose(tree, 0, UINT64_MAX);
+	r = era_device_read_blocks(walk->device, &number, 1, node, &failed);
+	return r ? r
+		 : walk_node(walk, tree, parent, node, failed, &root, 0);
 }
 
 unsigned int btree_path(struct era_device *device, uint64_t root, uint64_t key,

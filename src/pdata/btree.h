@@ -18,6 +18,8 @@
 #include "pdata/block_set.h"
 
 /* A pass over the trees of one superblock. */
+#define WALK_FIRST_SEEN 64
+
 struct walk {
 	struct era_device *device;
 	struct era_report *report;
@@ -30,6 +32,8 @@ struct walk {
 	 * that is something else, because it has been used again.
 	 */
 	uint64_t nr_foreign;
+	uint64_t nr_seen; /* blocks in this pass, and the first of them */
+	uint32_t first_seen[WALK_FIRST_SEEN];
 };
 
 int walk_init(struct walk *walk, struct era_device *device,
@@ -38,6 +42,12 @@ void walk_release(struct walk *walk);
 
 /* Starts another pass: what was seen before may be reached again. */
 void walk_next_pass(struct walk *walk);
+
+/*
+ * The same where nothing but this walk has set what was seen, for very many
+ * passes: costs what the last one has seen, and not what the device has.
+ */
+void walk_next_small_pass(struct walk *walk);
 
 /* Reports a fatal problem and counts it. */
 void walk_fault(struct walk *walk, const struct era_where *where,
