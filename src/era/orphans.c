@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "era/orphans.h"
 
@@ -31,6 +32,8 @@ struct collecting {
 	uint32_t nr_blocks;	/* data blocks */
 	bool disputed;
 	size_t max_writesets;
+	uint64_t nr_visits; /* blocks of trees */
+	struct block_set filed;
 	struct filing eras, words;
 };
 
@@ -85,7 +88,10 @@ static void sort_writesets(struct era_orphans *orphans)
 	orphans->nr_writesets = kept;
 }
 
-/* Drops repeats, and doubles the room where that has not made enough. */
+/*
+ * Drops repeats, and doubles the room where that has not made enough. Past the
+ * most that is kept there is no more, and no more sorting either.
+ */
 static int make_room(struct collecting *c)
 {
 	struct era_orphans *orphans = c->orphans;
@@ -95,6 +101,10 @@ static int make_room(struct collecting *c)
 	sort_writesets(orphans);
 	if (orphans->nr_writesets < c->max_writesets / 2)
 		return 0;
+	if (max > ERA_ORPHANS_MAX) {
+		orphans->too_many = true;
+		return 0;
+	}
 	ws = realloc(orphans->writesets, max * sizeof(*ws));
 	if (!ws)
 		return -ENOMEM;
@@ -109,9 +119,11 @@ static int add_writeset(struct collecting *c, uint32_t era, uint32_t nr_bits,
 	struct era_orphans *orphans = c->orphans;
 	int r = 0;
 
+	if (orphans->too_many)
+		return 0;
 	if (orphans->nr_writesets == c->max_writesets)
 		r = make_room(c);
-	if (r)
+	if (r || orphans->too_many)
 		return r;
 	orphans->writesets[orphans->nr_writesets++] = (struct orphan_writeset){
 		.era = era, .nr_bits = nr_bits, .root = root, .leaf = leaf
@@ -158,14 +170,9 @@ static void keep_intact(const struct collecting *c, struct array_map *map)
 	map->nr_slots = kept;
 }
 
-static int load_writeset(struct collecting *c, struct walk *walk,
-			 struct orphan_writeset *ws)
+/* All but the slots. */
+static void describe_words(struct orphan_writeset *ws)
 {
-	struct era_where where = { NULL, "writeset tree node", ws->leaf };
-	enum era_role role = era_scan_role(c->orphans->scan, ws->root);
-	uint32_t nr;
-	int r = 0;
-
 	ws->words = (struct array_map){
 		.value_size = 8,
 		.nr_values = era_nr_words(ws->nr_bits),
@@ -174,9 +181,20 @@ static int load_writeset(struct collecting *c, struct walk *walk,
 	};
 	snprintf(ws->words.name, sizeof(ws->words.name),
 		 "old writeset %" PRIu32, ws->era);
+}
+
+static int load_writeset(struct collecting *c, struct walk *walk,
+			 struct orphan_writeset *ws)
+{
+	struct era_where where = { NULL, "writeset tree node", ws->leaf };
+	enum era_role role = era_scan_role(c->orphans->scan, ws->root);
+	uint32_t nr;
+	int r = 0;
+
 	if (role == ROLE_INTERNAL || role == ROLE_POINTERS) {
-		walk_next_pass(walk);
+		walk_next_small_pass(walk);
 		r = array_map_load(&ws->words, walk, &where);
+		c->nr_visits += walk->nr_seen;
 	}
 	if (r)
 		return r;
@@ -191,13 +209,102 @@ static int load_writeset(struct collecting *c, struct walk *walk,
 	return 0;
 }
 
+/* By tree, which is a root and a length, then by era. */
+static int compare_trees(const void *a, const void *b)
+{
+	const struct orphan_writeset *x = *(struct orphan_writeset *const *)a;
+	const struct orphan_writeset *y = *(struct orphan_writeset *const *)b;
+
+	if (x->root != y->root)
+		return x->root < y->root ? -1 : 1;
+	if (x->nr_bits != y->nr_bits)
+		return x->nr_bits < y->nr_bits ? -1 : 1;
+	return x->era < y->era ? -1 : x->era > y->era;
+}
+
+static bool is_same_tree(const struct orphan_writeset *a,
+			 const struct orphan_writeset *b)
+{
+	return a->root == b->root && a->nr_bits == b->nr_bits;
+}
+
+/*
+ * Loads the tree that sorted[0] names, and shares it with those behind that
+ * name it, too. Returns how many there are, or a negative errno.
+ */
+static ssize_t load_tree(struct collecting *c, struct walk *walk,
+			 struct orphan_writeset **sorted, size_t nr,
+			 uint32_t *eras)
+{
+	struct orphan_writeset *first = sorted[0];
+	size_t i;
+	int r;
+
+	describe_words(first);
+	r = load_writeset(c, walk, first);
+	if (r)
+		return r;
+	first->eras = eras;
+	for (i = 0; i < nr && is_same_tree(first, sorted[i]); i++) {
+		struct orphan_writeset *ws = sorted[i];
+
+		eras[first->nr_eras++] = ws->era;
+		if (!i)
+			continue;
+		describe_words(ws);
+		ws->words.slots = first->words.slots;
+		ws->words.nr_slots = first->words.nr_slots;
+		ws->words.overlong = first->words.overlong;
+		ws->whole = first->whole;
+		ws->shared = true;
+	}
+	return (ssize_t)i;
+}
+
+static int load_trees(struct collecting *c, struct walk *walk,
+		      struct orphan_writeset **sorted)
+{
+	struct era_orphans *orphans = c->orphans;
+	size_t nr = orphans->nr_writesets;
+	uint64_t max = orphans->scan->nr_blocks * ERA_ORPHANS_VISITS;
+
+	for (size_t i = 0; i < nr; i++)
+		sorted[i] = &orphans->writesets[i];
+	if (nr)
+		qsort(sorted, nr, sizeof(struct orphan_writeset *),
+		      compare_trees);
+	for (size_t i = 0; i < nr;) {
+		ssize_t n;
+
+		if (c->nr_visits > max) {
+			orphans->too_many = true;
+			describe_words(sorted[i++]);
+			continue;
+		}
+		n = load_tree(c, walk, sorted + i, nr - i, orphans->eras + i);
+		if (n < 0)
+			return (int)n;
+		i += (size_t)n;
+	}
+	return 0;
+}
+
 static int load_writesets(struct collecting *c)
 {
+	struct era_orphans *orphans = c->orphans;
+	struct orphan_writeset **sorted;
 	struct walk walk;
-	int r = walk_init(&walk, c->orphans->scan->device, NULL, NULL);
+	int r = walk_init(&walk, orphans->scan->device, NULL, NULL);
 
-	for (size_t i = 0; i < c->orphans->nr_writesets && !r; i++)
-		r = load_writeset(c, &walk, &c->orphans->writesets[i]);
+	sorted = calloc(orphans->nr_writesets + 1,
+			sizeof(struct orphan_writeset *));
+	orphans->eras = calloc(orphans->nr_writesets + 1,
+			       sizeof(*orphans->eras));
+	if (!sorted || !orphans->eras)
+		r = -ENOMEM;
+	if (!r)
+		r = load_trees(c, &walk, sorted);
+	free(sorted);
 	walk_release(&walk);
 	return r;
 }
@@ -238,6 +345,10 @@ static int file_leaf(void *arg, uint64_t at, const uint8_t *node)
 		claim = orphans->claims[block];
 		if (claim == CLAIM_DISPUTED && !c->disputed)
 			continue;
+		/* any number of leaves can file it, under the same index */
+		if (claim != CLAIM_DISPUTED && block_set_has(&c->filed, block))
+			continue;
+		block_set_add(&c->filed, block);
 		if (role == ROLE_ERAS &&
 		    index < array_nr_blocks(c->nr_blocks, 4))
 			r = file(&c->eras, (uint32_t)index, (uint32_t)block);
@@ -361,8 +472,11 @@ int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 		calloc((size_t)scan->nr_blocks + 1, sizeof(*orphans->claims));
 	r = block_set_init(&c.named, scan->nr_blocks);
 	if (!r)
+		r = block_set_init(&c.filed, scan->nr_blocks);
+	if (!r)
 		r = orphans->claims ? collect(&c) : -ENOMEM;
 	block_set_release(&c.named);
+	block_set_release(&c.filed);
 	free(c.eras.filed);
 	free(c.words.filed);
 	return r;
@@ -378,8 +492,10 @@ static void release_maps(struct array_map *maps, size_t nr)
 void era_orphans_release(struct era_orphans *orphans)
 {
 	for (size_t i = 0; i < orphans->nr_writesets; i++)
-		array_map_release(&orphans->writesets[i].words);
+		if (!orphans->writesets[i].shared)
+			array_map_release(&orphans->writesets[i].words);
 	free(orphans->writesets);
+	free(orphans->eras);
 	release_maps(orphans->era_versions, orphans->nr_era_versions);
 	release_maps(orphans->word_versions, orphans->nr_word_versions);
 	free(orphans->claims);
@@ -396,10 +512,12 @@ int era_layers_add_orphans(struct era_layers *layers,
 	for (size_t i = 0; i < orphans->nr_writesets && !r; i++) {
 		const struct orphan_writeset *ws = &orphans->writesets[i];
 
-		if (!ws->words.nr_slots)
+		if (!ws->words.nr_slots || ws->shared)
 			continue;
 		layer.map = &ws->words;
-		layer.era = ws->era;
+		layer.eras = ws->eras;
+		layer.nr_eras = ws->nr_eras > 1 ? ws->nr_eras : 0;
+		layer.era = ws->eras[ws->nr_eras - 1];
 		layer.data = (struct era_data_range){ 0, ws->nr_bits };
 		r = era_layers_add(layers, &layer);
 	}
@@ -408,5 +526,9 @@ int era_layers_add_orphans(struct era_layers *layers,
 		layer.map = &orphans->era_versions[i];
 		r = era_layers_add(layers, &layer);
 	}
+	layer = (struct era_layer){ .class = class,
+				    .era = orphans->greatest_era };
+	if (!r && orphans->too_many)
+		r = era_layers_add(layers, &layer);
 	return r;
 }

@@ -19,8 +19,17 @@ struct orphan_writeset {
 	uint32_t nr_bits;
 	uint64_t root;
 	uint64_t leaf; /* the block that names it, the last one found */
-	struct array_map words; /* as far as its blocks are intact */
-	bool whole;		/* all of its blocks are */
+	/*
+	 * As far as its blocks are intact. Leaves can name a tree any number of
+	 * times: it was loaded once, and all that name it with this length share
+	 * its slots, which are the first's.
+	 */
+	struct array_map words;
+	bool whole;  /* all of its blocks are */
+	bool shared; /* the slots are another's */
+	/* of the first: all eras that the tree is named for, ascending */
+	const uint32_t *eras;
+	uint32_t nr_eras;
 };
 
 struct era_orphans {
@@ -45,7 +54,20 @@ struct era_orphans {
 	size_t nr_word_versions;
 
 	uint32_t greatest_era; /* that any writeset leaf names; 0 for none */
+
+	uint32_t *eras; /* of all writesets, tree by tree */
+	/*
+	 * No kernel leaves so many names, or trees that have so much in common,
+	 * that all of it comes to more than a few times the device's blocks.
+	 * What is past that was not looked at, and its layer says that any data
+	 * block can have been written in any era that is named.
+	 */
+	bool too_many;
 };
+
+/* Writesets that are kept, and times the device's blocks that are walked. */
+#define ERA_ORPHANS_MAX (1u << 17)
+#define ERA_ORPHANS_VISITS 4u
 
 #define CLAIM_DISPUTED UINT32_MAX
 
