@@ -12,7 +12,7 @@ export LC_ALL=C
 # Debian's names of what a build needs, and nothing more.
 build_packages=(
 	autoconf automake libtool make gcc libc6-dev pkg-config
-	libxml2-dev zlib1g-dev libjansson-dev libblkid-dev
+	libxml2-dev zlib1g-dev libjansson-dev libblkid-dev libdevmapper-dev
 )
 
 say() {

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from helpers.tools import FINAL_TOOLS
+from helpers.tools import FINAL_TOOLS, LIVE_TOOLS
+
+TOOLS = FINAL_TOOLS + LIVE_TOOLS
 
 
 TOP = Path(__file__).resolve().parents[2]
@@ -56,12 +58,12 @@ def names_in(files, pattern):
 def test_everything_is_installed(install, all_tools):
     # whatever the build was configured with
     files = install("transform=s,x,x,")
-    tools = set(FINAL_TOOLS)
+    tools = set(TOOLS)
     assert names_in(files, r"/sbin/([^/]*)$") == tools
     assert names_in(files, r"/man8/([^/]*)\.8$") == tools
     assert names_in(files, r"/completions/([^/]*)$") == tools
     assert {"era.7", "dmera.3"} <= names_in(files, r"/man\d/([^/]*)$")
-    assert len(names_in(files, r"/dm-era-tools/(\w+)\.schema\.json$")) == 5
+    assert len(names_in(files, r"/dm-era-tools/(\w+)\.schema\.json$")) == 6
     library = names_in(files, r"/(libdmera[^/]*|dmera[^/]*)$")
     assert library >= {"libdmera.so", "libdmera.so.1", "dmera.pc", "dmera.h"}
     assert ("libdmera.a" in library) == \
@@ -70,7 +72,7 @@ def test_everything_is_installed(install, all_tools):
 
 def test_a_program_prefix_goes_through_everything(install):
     files = install("transform=s,^,x-,")
-    tools = {"x-" + tool for tool in FINAL_TOOLS}
+    tools = {"x-" + tool for tool in TOOLS}
     assert names_in(files, r"/sbin/([^/]*)$") == tools
     assert names_in(files, r"/man8/([^/]*)\.8$") == tools
     assert names_in(files, r"/completions/([^/]*)$") == tools
@@ -79,7 +81,7 @@ def test_a_program_prefix_goes_through_everything(install):
     for name, path in files.items():
         if "/man8/" in name or name.endswith("/era.7"):
             text = path.read_text("ascii")
-            for tool in FINAL_TOOLS:
+            for tool in TOOLS:
                 assert not re.search(rf"(?<!x-)\b{tool}\b", text), name
                 assert not re.search(rf"(?<!X-)\b{tool.upper()}\b", text)
     page = next(path for name, path in files.items()
@@ -127,7 +129,7 @@ def hardened(all_tools, install):
 
 def test_what_is_installed_is_hardened(hardened, all_tools):
     variables = make_variables(all_tools.directory)
-    assert len(hardened) == len(FINAL_TOOLS) + 1
+    assert len(hardened) == len(TOOLS) + 1
     for name, path in hardened.items():
         dynamic, headers = readelf("-d", path), readelf("-lh", path)
         symbols = readelf("--dyn-syms", path)

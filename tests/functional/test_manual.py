@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.tools import FINAL_TOOLS
+from helpers.tools import FINAL_TOOLS, LIVE_TOOLS
 
 TOP = Path(__file__).resolve().parents[2]
 PAGES = sorted((TOP / "man").glob("*.[378]"))
@@ -53,7 +53,7 @@ def test_pages_refer_to_pages_that_are_there(page):
         assert (name, section) in ours | theirs
 
 
-@pytest.mark.parametrize("tool", FINAL_TOOLS)
+@pytest.mark.parametrize("tool", FINAL_TOOLS + LIVE_TOOLS)
 def test_the_page_has_the_options_that_there_are(run, tool):
     there_are = {option.lstrip("-") for option in options_of(run, tool)}
     listed = set()
@@ -98,7 +98,7 @@ def completing(all_tools, run, tmp_path):
     return complete_words
 
 
-@pytest.mark.parametrize("tool", FINAL_TOOLS)
+@pytest.mark.parametrize("tool", FINAL_TOOLS + LIVE_TOOLS)
 def test_bash_completes_the_options_that_there_are(run, completing, tool):
     assert completing(tool, "-") == options_of(run, tool)
     assert completing(tool, "--hel") == {"--help"}
