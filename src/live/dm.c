@@ -248,28 +248,36 @@ static int run_as(const struct request *req, FILE *answer)
 	return r;
 }
 
+/* Whether a name may stand for another one: it has more than the plainest. */
+static bool is_odd(const char *name)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789#+-.:=@_";
+
+	return name[strspn(name, plain)] != '\0';
+}
+
 /*
- * A name is first taken as dmsetup takes it, which stands for what is no
- * letter by its number; a device may have been made without that.
+ * A name is first taken as dmsetup takes it, which writes what is no letter by
+ * its number; a device may have been made without that. A device that was
+ * found is not told the same a second time.
  */
 static int run_task(void *arg, FILE *answer)
 {
 	const struct request *req = arg;
 	char said[MAX_LOG];
-	int r;
+	int r, again;
 
 	dm_log_with_errno_init(keep_first);
 	dm_set_name_mangling_mode(DM_STRING_MANGLING_AUTO);
 	r = run_as(req, answer);
-	if (r && req->name && req->type != DM_DEVICE_CREATE) {
-		int again;
-
+	if (r && req->type != DM_DEVICE_CREATE &&
+	    (!req->name || is_odd(req->name))) {
 		memcpy(said, log_text, sizeof(said));
 		*log_text = '\0';
 		dm_set_name_mangling_mode(DM_STRING_MANGLING_NONE);
-		again = r == -ENXIO || r == -EIO || r == -EINVAL
-				? run_as(req, answer)
-				: r;
+		again = run_as(req, answer);
 		if (again)
 			memcpy(log_text, said, sizeof(log_text));
 		r = again ? r : 0;

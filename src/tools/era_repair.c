@@ -15,6 +15,7 @@
 #include "era/repair.h"
 #include "format/report_json.h"
 #include "tools/confine.h"
+#include "tools/in_place.h"
 #include "tools/occupied.h"
 #include "tools/repair_summary.h"
 #include "tools/tool.h"
@@ -272,30 +273,6 @@ static int repair_to(const struct arguments *args, struct era_salvage *salvage,
 	return tool_target_close(&target, r, report);
 }
 
-static int repair_in_place(const struct arguments *args,
-			   struct era_salvage *salvage,
-			   enum era_repair_need need,
-			   const struct era_repair_told *told,
-			   struct era_report *report)
-{
-	struct era_device *device = salvage->device;
-	struct undo_log log;
-	int r = 0, undo;
-
-	if (need == ERA_REPAIR_NOTHING)
-		return 0;
-	if (args->undo)
-		r = undo_log_start(&log, device, args->undo, report);
-	if (r)
-		return r;
-	r = era_repair_in_place(salvage, need, told, report);
-	if (args->undo) {
-		undo = undo_log_finish(&log);
-		r = r ? r : undo;
-	}
-	return r;
-}
-
 static int repair(const struct arguments *args, struct era_salvage *salvage,
 		  struct repair_summary *summary, struct era_report *report)
 {
@@ -318,7 +295,8 @@ static int repair(const struct arguments *args, struct era_salvage *salvage,
 			       ? era_repair_read(salvage, &ignore, &told)
 			       : 0;
 	if (args->in_place)
-		return repair_in_place(args, salvage, need, &told, report);
+		return tool_repair_in_place(salvage, need, args->undo, &told,
+					    report);
 	return repair_to(args, salvage, &told, report);
 }
 

@@ -80,12 +80,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp argp = {
+const struct argp tool_source_argp = {
 	options, parse, NULL, NULL, tool_argp_children, NULL, NULL
 };
 
 const struct argp_child tool_source_argp_children[] = {
-	{ &argp, 0, NULL, 0 },
+	{ &tool_source_argp, 0, NULL, 0 },
 	{ 0 },
 };
 

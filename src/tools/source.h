@@ -30,6 +30,8 @@ struct tool_source {
  * DEVICE is its BLOCK, as other suites have it.
  */
 extern const struct argp_child tool_source_argp_children[];
+/* The first of them, for a tool that names others, too. */
+extern const struct argp tool_source_argp;
 
 /* tool_exit_status_of() the source. */
 int tool_source_exit_status(int r, const struct tool_source *source,

@@ -45,11 +45,11 @@ static const struct argp_option common_options[] = {
 	{ 0 },
 };
 
-static const struct argp common = { common_options, parse_common, NULL, NULL,
-				    NULL,	    NULL,	  NULL };
+const struct argp tool_common_argp = { common_options, parse_common, NULL, NULL,
+				       NULL,	       NULL,	     NULL };
 
 const struct argp_child tool_argp_children[] = {
-	{ &common, 0, NULL, 0 },
+	{ &tool_common_argp, 0, NULL, 0 },
 	{ 0 },
 };
 

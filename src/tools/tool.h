@@ -19,6 +19,8 @@
  * named as argp's children
  */
 extern const struct argp_child tool_argp_children[];
+/* The first of them, for a tool that names others, too. */
+extern const struct argp tool_common_argp;
 
 /*
  * First thing in main(): a closed pipe and a limit on the size of files are

@@ -50,6 +50,83 @@ def test_version_is_bare(run, tool):
     assert run(tool, "-V").out == run("era_check", "-V").out
 
 
+@pytest.mark.parametrize("tool", [name for name in LIVE_TOOLS
+                                  if name != "era_status"])
+def test_no_argument(run, tool):
+    result = run(tool)
+    assert (result.status, result.out) == (1, b"")
+    assert "no device given" in result.err
+
+
+@pytest.mark.parametrize("tool, args, says", [
+    ("era_changed", ["x"], "no era given"),
+    ("era_changed", ["--since=1", "x", "y"], "only one device"),
+    ("era_changed", ["--since=1", "--timeout=0", "x"], "must not be 0"),
+    ("era_changed", ["--since=1", "--format=csv", "x"], "unknown format"),
+    ("era_changed", ["--since=1", "--unit=bytes", "x"], "XML always counts"),
+    ("era_changed", ["--since=1", "--max-ranges=0", "x"], "must not be 0"),
+    ("era_reload", ["x", "y"], "only one device"),
+    ("era_activate", ["x", "/dev/null"], "no origin given"),
+    ("era_activate", ["a/b"], "no name of a device"),
+    ("era_activate", [""], "no name of a device"),
+    ("era_activate", ["x", "m", "o", "100"], "multiple of 8 sectors"),
+    ("era_activate", ["x", "m", "o", "0"], "multiple of 8 sectors"),
+    ("era_activate", ["x", "m", "o", "64X"], "multiple of 8 sectors"),
+    ("era_activate", ["x", "m", "o", "-8"], "option"),
+    ("era_activate", ["x", "m", "o", "8", "y"], "unexpected argument"),
+    ("era_activate", ["--deactivate", "x", "m"], "takes the name alone"),
+    ("era_activate", ["--wait=x", "x"], "--wait must be a number"),
+    ("era_activate", ["--config=c", "x", "m", "o"], "goes with the name"),
+])
+def test_wrong_usage(run, tool, args, says):
+    result = run(tool, *args)
+    assert (result.status, result.out) == (1, b"")
+    assert says in result.err and "Try" in result.err
+
+
+@pytest.mark.parametrize("text, says", [
+    (b"", "names no METADATA"),
+    (b"METADATA=/dev/a\n", "names no ORIGIN"),
+    (b"# only\n\nORIGIN = /dev/a\nMETADATA=relative\n", "line 4 is none"),
+    (b"ORIGIN=/dev/a\nMETADATA=/dev/b\nBLOCK_SIZE=7\n", "line 3 is none"),
+    (b"ORIGIN=/dev/a\nMETADATA=/dev/b\nSIZE=7\n", "line 3 is none"),
+    (b"ORIGIN=/" + b"x" * 5000, "line 1 is none"),
+    (b"\0\xff\n", "names no METADATA"),
+])
+def test_a_configuration_that_is_none(run, tmp_path, text, says):
+    path = tmp_path / "conf"
+    path.write_bytes(text)
+    result = run("era_activate", f"--config={path}", "x")
+    assert (result.status, result.out) == (1, b"")
+    assert says in result.err
+
+
+def test_a_configuration_that_is_not_there(run):
+    result = run("era_activate", NO_SUCH)
+    assert result.status == 1
+    assert f"/etc/era/{NO_SUCH}.conf: No such file" in result.err
+
+
+@pytest.mark.parametrize("content", [b"", b"x\n", b"1 2\n", b"-1", b"1\n2\n",
+                                     b"99999999999", b"7" * 100, b"\0"])
+def test_a_saved_era_that_is_none(run, tmp_path, content):
+    path = tmp_path / "saved"
+    path.write_bytes(content)
+    result = run("era_changed", f"--since={path}", NO_SUCH)
+    assert (result.status, result.out) == (1, b"")
+    assert "holds no era" in result.err
+
+
+def test_a_device_that_is_not_there_gets_no_list(run, tmp_path):
+    result = run("era_changed", "--since=1", "-o", tmp_path / "list",
+                 "--save", tmp_path / "next", NO_SUCH)
+    assert (result.status, result.out) == (1, b"")
+    assert result.err.startswith("era_changed: error: ")
+    assert not list(tmp_path.iterdir())
+    assert run("era_reload", NO_SUCH).status == 1
+    assert run("era_activate", "--deactivate", NO_SUCH).status == 1
+
+
 def test_status_takes_percents_and_seconds_alone(run):
     for bad in (["-w", "102"], ["-c", "x"], ["-t", "0"], ["-t", "-1"],
                 ["--timeout=3601"]):

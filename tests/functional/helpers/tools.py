@@ -17,7 +17,7 @@ FINAL_TOOLS = (
 
 # Those that are there where configure has found libdevmapper.
 LIVE_TOOLS = tuple(
-    name for name in ("era_status",)
+    name for name in ("era_activate", "era_changed", "era_reload", "era_status")
     if os.path.exists(os.path.join(os.environ.get("ERA_TOOLS", "."), name)))
 # What a monitor takes for more than yes and no.
 STATUSES = {"era_status": (0, 1, 2, 3)}
