@@ -2,6 +2,9 @@
 """The tools for devices in use, in a guest, and what they said there."""
 
 import json
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -60,10 +63,23 @@ TOOLS = ("era_check", "era_repair", "era_invalidate", "era_restore",
 
 def disk_with_tools(tools, disk):
     archive = Archive()
-    for name in TOOLS:
-        if (tools.directory / name).exists():
-            add_program(archive, tools.directory / name)
+    with tempfile.TemporaryDirectory() as directory:
+        for name in TOOLS:
+            if (tools.directory / name).exists():
+                add_program(archive, _stripped(tools.directory / name,
+                                               Path(directory)))
     disk.write_bytes(archive.finish().ljust(disk.stat().st_size, b"\0"))
+
+
+def _stripped(program, directory):
+    """Without what a debugger wants, which an emulated guest is slow with."""
+    copy = directory / program.name
+    shutil.copy(program, copy)
+    try:
+        subprocess.run(["strip", copy], check=False)
+    except FileNotFoundError:
+        pass  # it is only slower
+    return copy
 
 
 def live_machine(boot, tools, **options):

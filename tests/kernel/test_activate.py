@@ -9,6 +9,7 @@ from live import PRELUDE, live_machine
 from workload import assert_complete, assert_exact, eras_of_writes
 
 UP = PRELUDE + """
+mkdir -p /var/lib
 up() {
 	tool 0 era_activate "$@"
 	SIZE=$(($(sectors /dev/mapper/era) * 512))

@@ -6,12 +6,13 @@ last disk, and compared with the origin byte for byte once nothing is written
 any more.
 """
 
+import os
 import random
+import time
 
 import pytest
 
 from live import PRELUDE, live_machine
-from workload import eras_of_writes
 
 # A device whose origin has a copy beside it, of 512 blocks of 4K.
 BACKUP = PRELUDE + """
@@ -205,49 +206,97 @@ def test_a_signal_leaves_nothing_behind(boot, tools, seen, signal):
     seen(f"SIG{signal} at any moment: no snapshot, no process")
 
 
+# What a host has across crashes: a disk with the copy, and the saved era.
+ACROSS = BACKUP + """
+cut_up() {
+	pieces
+	piece keep 2048
+}
+# durable, as the backup's own catalogue is
+remember() {
+	dd if=/saved of=/dev/mapper/keep bs=512 conv=sync oflag=direct \\
+		status=none
+}
+recall() {
+	head -n 1 /dev/mapper/keep >/saved
+}
+cut_up
+"""
+AGAIN = """
+recall
+era_up
+step --replace-snapshot
+remember
+same
+nothing_left
+"""
+
+
 def test_backups_across_crashes(boot, tools, seen):
-    """Disks outlive the guest; what it has saved is on one of them."""
     machine = live_machine(boot, tools)
-    keep = """
-        cut_up() {
-            pieces
-            piece keep 2048
-        }
-        # the saved era, durable as the backup's own catalogue would be
-        remember() {
-            cp /saved /dev/mapper/keep 2>/dev/null ||
-                dd if=/saved of=/dev/mapper/keep conv=sync status=none
-            sync
-        }
-        recall() {
-            head -n 1 /dev/mapper/keep >/saved
-        }
-        cut_up
-        """
     boots = 4
     for number in range(boots):
-        first = number == 0
-        machine.run(BACKUP + keep + (
-            "era_up --format\necho 0 >/saved\n" if first
-            else "recall\nera_up\n") + f"""
-            step --replace-snapshot
-            remember
+        machine.run(ACROSS + (
+            AGAIN if number else
+            "era_up --format\necho 0 >/saved\nstep\nremember\n") + f"""
             writer {number + 1} &
-            step --replace-snapshot
+            step
             remember
             sleep 1
             {"dmsetup message data 0 take_metadata_snap" if number % 2
              else "true"}
             forced_reboot
             """, ends="reboot")
-    machine.run(BACKUP + keep + """
-        recall
-        era_up
-        step --replace-snapshot
-        same
-        nothing_left
+    machine.run(ACROSS + AGAIN + """
         era_activate --deactivate data
         tool 0 era_check /dev/mapper/data-meta
         """)
     seen(f"{boots} forced reboots under writes, two with a snapshot held: "
          "byte for byte")
+
+
+def test_backups_in_a_loop(boot, tools, seen):
+    """For as many seconds as ERA_SOAK says; crashes whenever they come."""
+    seconds = int(os.environ.get("ERA_SOAK", "0"))
+    if not seconds:
+        pytest.skip("takes ERA_SOAK seconds, and none are given")
+    end = time.monotonic() + seconds
+    machine = live_machine(boot, tools)
+    rng = random.Random(os.environ.get("ERA_SOAK_SEED", "1"))
+    machine.run(ACROSS + "era_up --format\necho 0 >/saved\nstep\nremember\n"
+                "era_activate --deactivate data")
+    cuts = reboots = lists = compared = 0
+    while time.monotonic() < end:
+        reboot = rng.random() < 0.5
+        guest = machine.start(ACROSS + AGAIN + f"""
+            for seed in 1 2 3; do writer $((seed * {rng.randrange(9999)})) & done
+            n=0
+            while [ $n -lt {rng.randint(2, 12) if reboot else 100000} ]; do
+                n=$((n + 1))
+                step
+                remember
+                nothing_left
+            done
+            forced_reboot
+            """)
+        if reboot:
+            assert guest.wait(600), guest.tail()
+        else:
+            assert guest.wait_for_events("same", seconds=300), guest.tail()
+            guest.wait(rng.uniform(0, 40))
+            assert guest.running(), guest.tail()
+        guest.power_cut()
+        events = guest.events()
+        assert "same" in events and "finished" not in " ".join(events[-1:]), \
+            guest.tail()
+        cuts += not reboot
+        reboots += reboot
+        lists += sum(line.startswith("listed") for line in events)
+        compared += events.count("same")
+        with open(machine.directory / "progress", "w", encoding="ascii") as f:
+            print(f"{lists} lists, {cuts} power cuts, {reboots} forced "
+                  f"reboots, {compared} comparisons", file=f)
+    machine.run(ACROSS + AGAIN + "era_activate --deactivate data\n"
+                "tool 0 era_check /dev/mapper/data-meta")
+    seen(f"{lists} lists, {cuts} power cuts, {reboots} forced reboots: "
+         f"{compared + 1} times byte for byte, nothing left behind")
