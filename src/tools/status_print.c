@@ -230,9 +230,8 @@ static json_t *new_problems(const struct status_problems *problems)
 	for (size_t i = 0; i < problems->nr; i++) {
 		const struct status_problem *p = &problems->list[i];
 		json_t *one = json_pack(
-			"{s:s, s:o, s:o}", "level", status_level_name(p->level),
-			"message", new_string(p->text), "advice",
-			*p->advice ? json_string(p->advice) : json_null());
+			"{s:s, s:o, s:s}", "level", status_level_name(p->level),
+			"message", new_string(p->text), "advice", p->advice);
 
 		if (json_array_append_new(list, one)) {
 			json_decref(list);
