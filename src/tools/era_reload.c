@@ -34,6 +34,7 @@
 
 #define KEY_ORIGIN 0x100
 #define KEY_DRY_RUN 0x101
+#define KEY_SHRINK 0x102
 
 #define SUSPEND_SECONDS 60
 #define RESUME_SECONDS 60
@@ -44,12 +45,17 @@ struct arguments {
 	const char *name;
 	const char *origin;
 	bool dry_run;
+	bool shrink;
 	bool quiet;
 };
 
 static const struct argp_option options[] = {
 	{ "origin", KEY_ORIGIN, "DEVICE", 0,
 	  "Use DEVICE as the origin, which has the data of the old one", 0 },
+	{ "shrink", KEY_SHRINK, NULL, 0,
+	  "Go on though the origin is smaller than the device: what is past "
+	  "its end is forgotten",
+	  0 },
 	{ "dry-run", KEY_DRY_RUN, NULL, 0,
 	  "Say what would be done, and do nothing", 0 },
 	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
@@ -63,6 +69,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case KEY_ORIGIN:
 		args->origin = arg;
+		return 0;
+	case KEY_SHRINK:
+		args->shrink = true;
 		return 0;
 	case KEY_DRY_RUN:
 		args->dry_run = true;
@@ -177,6 +186,12 @@ static int plan_tables(struct change *c)
 
 	if (r)
 		return r;
+	if (sectors < t->len && !c->args->shrink)
+		return refuse(c->report, -EINVAL,
+			      "%s: has %" PRIu64 " sectors, the device %" PRIu64
+			      ": what is past the end would be lost (--shrink)",
+			      c->args->origin ? c->args->origin : t->origin,
+			      sectors, t->len);
 	snprintf(c->old_params, sizeof(c->old_params), "%s %s %" PRIu32,
 		 t->metadata_numbers, t->origin_numbers, t->block_size);
 	snprintf(c->new_params, sizeof(c->new_params), "%s %s %" PRIu32,
