@@ -3,8 +3,6 @@
 
 import random
 
-import pytest
-
 from live import PRELUDE, live_machine
 from workload import assert_complete, assert_exact, eras_of_writes
 
@@ -49,7 +47,6 @@ def some_tree_block(tools, machine):
     raise AssertionError("no block matters")
 
 
-@pytest.mark.ci
 def test_after_a_crash(boot, tools, seen):
     machine = live_machine(boot, tools)
     rng = random.Random(80)

@@ -3,8 +3,6 @@
 
 import random
 
-import pytest
-
 from live import PRELUDE, live_machine
 from workload import assert_exact, eras_of_writes
 
@@ -52,7 +50,6 @@ def test_a_closed_device_grows(boot, tools, seen):
     seen("removed and created, exact")
 
 
-@pytest.mark.ci
 def test_a_device_under_a_linear_one_grows_under_writes(boot, tools, seen):
     machine = live_machine(boot, tools)
     rng = random.Random(91)
