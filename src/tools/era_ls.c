@@ -16,6 +16,7 @@
 #include "format/report_json.h"
 #include "format/printable.h"
 #include "tools/confine.h"
+#include "tools/ls_commits.h"
 #include "tools/source.h"
 #include "tools/table.h"
 #include "tools/tool.h"
@@ -27,6 +28,7 @@
 
 #define KEY_WRITTEN_SINCE 0x100
 #define KEY_LINES 0x101
+#define KEY_COMMITS 0x102
 
 enum column {
 	COLUMN_ERA,
@@ -54,9 +56,13 @@ static const struct table_column columns[COLUMN_NR] = {
 struct arguments {
 	struct tool_source source;
 	struct table_choice choice;
+	const char *columns[TABLE_MAX_COLUMNS]; /* chosen, list by list */
+	size_t nr_columns;
 	uint32_t era; /* lines from here on */
 	size_t max_lines;
 	bool have_era;
+	bool have_lines;
+	bool commits; /* list them, and no eras */
 	bool bytes;
 	bool json;
 	bool no_headings;
@@ -74,8 +80,38 @@ static const struct argp_option options[] = {
 	  "Lines from ERA on, and one for ERA in any case", 0 },
 	{ "lines", KEY_LINES, "NUMBER", 0,
 	  "At most NUMBER lines: eras share lines where it takes that", 0 },
+	{ "commits", KEY_COMMITS, NULL, 0,
+	  "List the commits that are left on the device, for finding out what "
+	  "happened to it; damage is no hindrance",
+	  0 },
 	{ 0 },
 };
+
+/* Options of the list of eras say nothing of commits. */
+static void refuse_options(const struct arguments *args,
+			   struct argp_state *state)
+{
+	const char *name = args->have_era		 ? "--written-since"
+			   : args->have_lines		 ? "--lines"
+			   : args->bytes		 ? "--bytes"
+			   : args->source.snapshot	 ? "--metadata-snapshot"
+			   : args->source.reachable_only ? "--reachable-only"
+							 : NULL;
+
+	if (name)
+		argp_error(state, "--commits does not go with %s", name);
+}
+
+/* Which columns there are depends on what is listed. */
+static void finish(struct arguments *args, struct argp_state *state)
+{
+	if (args->commits) {
+		args->choice = ls_commits_columns;
+		refuse_options(args, state);
+	}
+	for (size_t i = 0; i < args->nr_columns; i++)
+		table_choose(&args->choice, args->columns[i], state);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -86,7 +122,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &args->source;
 		return 0;
 	case 'o':
-		table_choose(&args->choice, arg, state);
+		if (args->nr_columns == TABLE_MAX_COLUMNS)
+			argp_error(state, "too many columns");
+		args->columns[args->nr_columns++] = arg;
 		return 0;
 	case 'b':
 		args->bytes = true;
@@ -110,6 +148,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			tool_parse_number(arg, DEFAULT_LINES, "--lines", state);
 		if (args->max_lines < MIN_LINES)
 			argp_error(state, "--lines must be 16 at least");
+		args->have_lines = true;
+		return 0;
+	case KEY_COMMITS:
+		args->commits = true;
+		return 0;
+	case ARGP_KEY_SUCCESS:
+		finish(args, state);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -121,7 +166,8 @@ static const struct argp argp = {
 	"DEVICE",
 	"Lists the eras of a dm-era device and how much was written in each."
 	"\vColumns: ERA, STATE, BLOCKS, SIZE, SINCE-BLOCKS, SINCE-SIZE "
-	"(the default), SINCE%, SNAPSHOT.",
+	"(the default), SINCE%, SNAPSHOT.  With --commits: BRANCH, BLOCK, ERA, "
+	"STATE, PROOF, EDGE, AFTER, SUPERBLOCK (the default), USED.",
 	tool_source_argp_children,
 	NULL,
 	NULL
@@ -476,6 +522,27 @@ static int run_text(struct listing *listing, struct era_report *report)
 	return tool_source_exit_status(r, &listing->args->source, report);
 }
 
+/* What else the device remembers, whether its metadata is sound or not. */
+static int run_commits(const struct arguments *args, struct era_report *report)
+{
+	const struct ls_commits_options how = {
+		.path = args->source.device,
+		.choice = args->choice,
+		.json = args->json,
+		.no_headings = args->no_headings,
+		.raw = args->raw,
+		.quiet = args->source.quiet,
+	};
+	struct era_device device;
+	int r = tool_source_open(&device, &args->source, report);
+
+	if (!r) {
+		r = ls_commits(&how, &device, report);
+		era_device_close(&device);
+	}
+	return tool_source_exit_status(r, &args->source, report);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments args = {
@@ -495,8 +562,9 @@ int main(int argc, char **argv)
 	tool_parse(&argp, argc, argv, &args);
 	tool_confine(false);
 	report_text_init(&text, stderr, tool_name(), args.source.quiet);
-	status = args.json ? run_json(&listing, &text.report)
-			   : run_text(&listing, &text.report);
+	status = args.commits ? run_commits(&args, &text.report)
+		 : args.json  ? run_json(&listing, &text.report)
+			      : run_text(&listing, &text.report);
 	era_summary_release(&listing.summary);
 	return status;
 }

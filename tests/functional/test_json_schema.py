@@ -62,6 +62,7 @@ REPORTS = {
     "era_check": ["--json", "rot_crash_k61_era-array-leaf"],
     "era_invalidate": ["--written-since=1", "--format=json", "clean"],
     "era_ls": ["--json", "crash_snap"],
+    "era_ls --commits": ["--commits", "--json", "crash_snap"],
     "era_metadata_size": ["--json", "-b", "64K", "-s", "1G"],
     "era_repair": ["--json", "--dry-run", "--in-place",
                    "rot_crash_k61_era-array-leaf"],
@@ -74,11 +75,12 @@ REPORTS = {
 def report_of(run, image):
     def made(name):
         args = REPORTS[name]
-        if name == "era_status" and name not in LIVE_TOOLS:
+        tool = name.split()[0]
+        if tool == "era_status" and tool not in LIVE_TOOLS:
             pytest.skip("built without libdevmapper")
-        if name not in ("era_metadata_size", "era_status"):
+        if tool not in ("era_metadata_size", "era_status"):
             args = [*args[:-1], image(args[-1])]
-        return validate(name, run(name, *args).out)
+        return validate(tool, run(tool, *args).out)
     return made
 
 
@@ -99,10 +101,10 @@ def parent_of(report, path):
     return report
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", REPORTS)
 def test_schemas_refuse_another_type(report_of, name):
     report = report_of(name)
-    schema = load(name)
+    schema = load(name.split()[0])
     for path, value in places(report):
         wrong = copy.deepcopy(report)
         parent_of(wrong, path)[path[-1]] = \
@@ -112,10 +114,10 @@ def test_schemas_refuse_another_type(report_of, name):
             pytest.fail(f"{path} may be anything")
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", REPORTS)
 def test_schemas_miss_what_is_left_out(report_of, name):
     report = report_of(name)
-    schema = load(name)
+    schema = load(name.split()[0])
     optional = ("repair",), ("problems", 0, "data_blocks")
     for path, _ in places(report):
         less = copy.deepcopy(report)
@@ -186,6 +188,13 @@ def test_era_ls_of_a_metadata_snapshot(run, image, name):
     report = validate("era_ls", run("era_ls", "--json", "--metadata-snapshot",
                                     image(name)).out)
     assert report["source"] == "metadata_snapshot"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_era_ls_of_commits(run, image, name):
+    report = validate("era_ls", run("era_ls", "--commits", "--json",
+                                    image(name)).out)
+    assert report["branches"]
 
 
 @pytest.mark.parametrize("args", [

@@ -175,3 +175,95 @@ def test_a_newer_history_is_not_forgotten(run, image, name, tool):
     assert "newer" in result.err
     result = run(tool, "--reachable-only", path)
     assert (result.status, result.err) == (0, "")
+
+
+# --- commits -----------------------------------------------------------------
+
+def commits(run, path, *args):
+    result = run("era_ls", "--commits", "--json", *args, path)
+    assert (result.status, result.err) == (0, "")
+    return json.loads(result.out)
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_the_commit_of_a_sound_superblock_is_proven(run, image, name):
+    path = image(name)
+    sb = Metadata(path.read_bytes()).superblock()
+    found = commits(run, path)
+    own, = [c for c in found["commits"] if c["of_superblock"]]
+    assert own["index_block"] == found["superblock_index_block"]
+    assert (own["branch"], own["proof"]) == (1, "proven")
+    state = own["state"]
+    assert state["open"] == (sb.writeset_root != 0)
+    assert state["writeset_root"] == sb.writeset_root
+    assert state["writeset_tree_root"] == sb.writeset_tree_root
+    assert state["era_array_root"] == sb.era_array_root
+    assert state["nr_blocks"] == sb.nr_blocks
+    assert state["era"] == sb.current_era or \
+        (state["era"] < sb.current_era and state["era_inferred"])
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_of_a_sound_device_nothing_follows_the_last_commit(run, image, name):
+    found = commits(run, image(name))["commits"]
+    branch = [c for c in found if c["branch"] == 1]
+    assert branch[-1]["of_superblock"]
+    for before, after in zip(branch, branch[1:]):
+        assert after["after"] == before["index_block"]
+
+
+@pytest.mark.parametrize("name", data.SOUND)
+def test_commits_do_not_take_a_superblock(run, image, name):
+    path = image(name)
+    with_superblock = commits(run, path)
+    with open(path, "r+b") as f:
+        f.write(b"\x77" * 4096)
+    without = commits(run, path)
+    assert without["superblock_index_block"] is None
+    assert not any(c.pop("of_superblock") for c in without["commits"])
+    for commit in with_superblock["commits"]:
+        del commit["of_superblock"]
+    assert without["commits"] == with_superblock["commits"]
+
+
+@pytest.mark.parametrize("name", data.STALE_SOUND)
+def test_a_table_loaded_too_early_is_a_branch_of_its_own(run, image, name):
+    found = commits(run, image(name))
+    assert found["branches"] == 2
+    early = [c for c in found["commits"] if c["branch"] == 1]
+    other = [c for c in found["commits"] if c["branch"] == 2]
+    opened, = [c for c in early if c["edge"] == "opened"]
+    # both come from the commit that was there when the table was loaded
+    assert other[0]["after"] == opened["after"]
+    assert other[0]["edge_proven"] and opened["edge_proven"]
+    assert not other[-1]["state"]["open"]
+    assert early[-1]["of_superblock"]
+
+
+def test_prints_commits_as_a_table(run, image):
+    path = image("crash_k61")
+    result = run("era_ls", "--commits", path)
+    lines = result.out.decode().splitlines()
+    assert "commits are left, of which" in lines[0]
+    assert lines[1].startswith("the superblock's is in block ")
+    assert lines[3].split() == ["BRANCH", "BLOCK", "ERA", "STATE", "PROOF",
+                                "EDGE", "AFTER", "SUPERBLOCK"]
+    own, = [line.split() for line in lines[4:] if line.endswith("yes")]
+    assert own[0] == "1" and own[3:6] == ["open", "proven", "next"]
+    found = rows(run, path, "--commits", "-n", "-o", "block,used")
+    assert len(found) == len(lines) - 4
+
+
+@pytest.mark.parametrize("option", [
+    ["--lines=20"], ["--written-since=1"], ["--bytes"],
+    ["--metadata-snapshot"], ["--reachable-only"], ["-o", "since-blocks"]])
+def test_options_of_eras_do_not_go_with_commits(run, image, option):
+    result = run("era_ls", "--commits", *option, image("clean"))
+    assert (result.status, result.out) == (1, b"")
+    assert "--commits" in result.err or "unknown column" in result.err
+
+
+def test_a_device_without_commits_has_an_empty_list(run, image):
+    path = image("zeroes", bytes(16 * 4096))
+    assert commits(run, path) == {"superblock_index_block": None,
+                                  "branches": 0, "commits": []}

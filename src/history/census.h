@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A census of one commit: how often its space map counts each block, and how
+ * many pointers to each block stand in the blocks that it counts. Where the
+ * two agree but for one pointer to each root, the roots are proven: only the
+ * superblock, which is gone, pointed there.
+ *
+ *	 index block --> bitmap blocks --> counts ---+
+ *	                                             +--> mismatches: the roots
+ *	 blocks counted --> pointers in them --> refs-+
+ *
+ * Contract: the census goes from commit to commit by what differs between
+ * them: bitmap blocks, the counts in these, and the pointers in the nodes that
+ * came or went. A few bytes a metadata block, whatever the number of commits.
+ */
+#ifndef HISTORY_CENSUS_H
+#define HISTORY_CENSUS_H
+
+#include "history/reading.h"
+#include "pdata/space_map.h"
+
+/* Why a commit is proven, or not. */
+enum era_proof {
+	ERA_PROVEN,
+	ERA_PROOF_NO_BITMAP,   /* a bitmap block of its space map is lost */
+	ERA_PROOF_UNSOUND,     /* it counts a block where nothing sound is */
+	ERA_PROOF_UNEXPLAINED, /* the pointers do not explain the counts */
+	ERA_PROOF_NO_ROOTS,    /* they do, but for what are no roots */
+	ERA_PROOF_TREES,       /* the trees of these roots are not whole */
+	ERA_PROOF_BUDGET,      /* finding out would take too long */
+};
+
+#define ERA_NR_PROOFS 7
+
+/* What a superblock names. */
+struct era_roots {
+	uint64_t writeset_tree;
+	uint64_t era_array;
+	uint64_t ref_counts;
+	uint64_t open;	   /* 0: no writeset is open */
+	uint64_t snapshot; /* 0: none is held */
+};
+
+struct era_census {
+	struct era_reading *reading;
+	uint64_t nr_blocks;
+	uint64_t index; /* of the commit at hand; 0: none as yet */
+	uint64_t nr_allocated;
+	uint64_t bitmaps[INDEX_MAX_ENTRIES];
+
+	/* what changed with the last step */
+	uint64_t nr_came;	  /* blocks that it counts for the first time */
+	uint64_t nr_went;	  /* that it no longer counts */
+	uint64_t nr_came_outside; /* of those that came: not behind the index
+				   * before, up to this one */
+	uint64_t nr_came_beyond;  /* of those that came: above this index */
+	bool is_behind;		  /* the first block free then has come */
+
+	uint8_t *counts; /* packed as in bitmap blocks, without their headers */
+	uint32_t *refs;
+	uint8_t *trees; /* which tree a node is of, as far as it was asked */
+	/* blocks for which the two differ, and where in that list each is */
+	uint32_t *wrong;
+	uint32_t *wrong_at; /* one more than the place; 0: not in the list */
+	size_t nr_wrong;
+	uint64_t nr_unsound;  /* counted, and nothing sound is there */
+	uint64_t lowest_free; /* no block below is free */
+	bool broken; /* a block could not be read again: nothing adds up */
+
+	/* another commit to be compared with, and what it counts */
+	uint64_t other; /* its index block, 0 for none */
+	uint8_t *other_counts;
+	uint64_t nr_other_alone;  /* counted by the other alone */
+	uint64_t nr_other_beyond; /* of these: above the other's index */
+	uint64_t nr_alone;	  /* counted by the commit at hand alone */
+};
+
+int era_census_init(struct era_census *census, struct era_reading *reading);
+void era_census_release(struct era_census *census);
+
+/*
+ * Goes to the commit of another index block. Returns ERA_PROVEN where its
+ * counts are known now, ERA_PROOF_NO_BITMAP or ERA_PROOF_BUDGET where it was
+ * not gone to.
+ */
+enum era_proof era_census_step(struct era_census *census, uint64_t index);
+
+/*
+ * Whether the counts of the commit at hand prove its roots: ERA_PROVEN,
+ * ERA_PROOF_UNSOUND, ERA_PROOF_UNEXPLAINED or ERA_PROOF_NO_ROOTS.
+ */
+enum era_proof era_census_prove(struct era_census *census,
+				struct era_roots *roots);
+
+/* How often the commit at hand counts a block, 3 for more. */
+static inline unsigned int era_census_count(const struct era_census *census,
+					    uint64_t block)
+{
+	unsigned int bits = census->counts[block / 4] >> (2 * (block % 4)) & 3;
+
+	return (bits & 1) << 1 | bits >> 1; /* the low bit comes second */
+}
+
+/* From here on the commit at hand is the other one. */
+int era_census_remember(struct era_census *census);
+
+/* The first block that the commit at hand leaves free; nr_blocks for none. */
+uint64_t era_census_lowest_free(struct era_census *census);
+
+static inline bool era_census_other_has(const struct era_census *census,
+					uint64_t block)
+{
+	return census->other && block < census->nr_blocks &&
+	       census->other_counts[block / 4] >> (2 * (block % 4)) & 3;
+}
+
+#endif
