@@ -220,13 +220,16 @@ def test_commits_do_not_take_a_superblock(run, image, name):
         f.write(b"\x77" * 4096)
     without = commits(run, path)
     assert without["superblock_index_block"] is None
-    assert not any(c.pop("of_superblock") for c in without["commits"])
-    for commit in with_superblock["commits"]:
-        del commit["of_superblock"]
+    assert not [c for c in without["commits"] if c["of_superblock"]]
+    # which of them comes first is all that it tells
+    for found in with_superblock, without:
+        for commit in found["commits"]:
+            del commit["of_superblock"], commit["branch"]
+        found["commits"].sort(key=lambda commit: commit["index_block"])
     assert without["commits"] == with_superblock["commits"]
 
 
-@pytest.mark.parametrize("name", data.STALE_SOUND)
+@pytest.mark.parametrize("name", ["stale_live", "stale_short"])
 def test_a_table_loaded_too_early_is_a_branch_of_its_own(run, image, name):
     found = commits(run, image(name))
     assert found["branches"] == 2
