@@ -153,6 +153,7 @@ def examples(page):
                                   "era_metadata_size.8"])
 def test_examples_print_what_the_page_says(all_tools, run, image, page):
     image("crash_k61").rename(image("clean").parent / "crashed")
+    image("stale_short").rename(image("clean").parent / "stale")
     ran = 0
     for command, output in examples(page):
         if "/dev/" in command:
