@@ -1,418 +1,141 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Rebuilding a lost superblock. Each commit leaves a space-map index behind;
- * one whose counts are exactly what the blocks that it counts explain, but
- * for one pointer to each root, proves those roots to be a committed state,
- * the open writeset's included, which nothing but the superblock names. Of
- * the proven states the last is wanted: along one history dates only grow, so
- * it is the one whose dates add up to the most.
+ * Rebuilding a lost superblock from the commits that are proven. The last of
+ * them is wanted: along one history dates only grow, so it is the one whose
+ * dates add up to the most, of those that no other is known to follow.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "era/fold.h"
 #include "era/witness.h"
+#include "history/commits.h"
 
-/* The roots that one index block proves. */
-struct state {
-	uint64_t index_block;
-	uint64_t writeset_tree, era_array, ref_counts;
-	uint64_t open;	   /* 0: no writeset is open */
-	uint64_t snapshot; /* 0: none is held */
-	uint64_t nr_allocated;
-};
-
-struct rebuilding {
-	const struct era_scan *scan;
-	struct era_geometry geometry;
-	uint64_t nr_witnesses;
-	struct state *states;
-	size_t nr_states, max_states;
-	uint8_t *refs; /* pointers found to each block, of one state */
-};
-
-static void count_ref(struct rebuilding *rb, uint64_t block)
+static void take_state(struct era_proven *proven,
+		       const struct era_commit *commit,
+		       const struct era_scan *scan,
+		       const struct era_geometry *geometry)
 {
-	if (block < rb->scan->nr_blocks && rb->refs[block] < UINT8_MAX)
-		rb->refs[block]++;
+	struct era_superblock *sb = &proven->sb;
+
+	*proven = (struct era_proven){ .digested = commit->digested,
+				       .sum = commit->sum };
+	*sb = (struct era_superblock){ .geometry = *geometry };
+	sb->geometry.nr_blocks = commit->nr_blocks;
+	sb->geometry.current_era = commit->era;
+	sb->writeset_tree_root = commit->roots.writeset_tree;
+	sb->era_array_root = commit->roots.era_array;
+	sb->metadata_snap = commit->roots.snapshot;
+	sb->writeset_root = commit->roots.open;
+	sb->writeset_nr_bits = commit->nr_open_bits;
+	sb->space_map.nr_blocks = scan->nr_blocks;
+	sb->space_map.nr_allocated = commit->nr_allocated;
+	sb->space_map.bitmap_root = commit->index_block;
+	sb->space_map.ref_count_root = commit->roots.ref_counts;
 }
 
-/* Counts what a block points to. */
-static void count_refs(struct rebuilding *rb, enum era_role role,
-		       const uint8_t *data)
+/* Right after a format there is no data block, and nothing to be found. */
+static bool is_state(const struct era_commit *commit)
 {
-	struct era_superblock copy;
-
-	if (role == ROLE_SUPERBLOCK) {
-		era_superblock_get(&copy, data);
-		count_ref(rb, copy.writeset_tree_root);
-		count_ref(rb, copy.era_array_root);
-		return;
-	}
-	for (uint32_t i = 0; i < node_nr_entries(data); i++) {
-		if (role == ROLE_INTERNAL)
-			count_ref(rb, node_child(data, i));
-		else if (role == ROLE_POINTERS)
-			count_ref(rb, get_le64(node_value(data, i, 8)));
-		else if (role == ROLE_WRITESETS)
-			count_ref(rb, get_le64(node_value(data, i, 12) + 4));
-	}
+	return commit->proof == ERA_PROVEN && commit->nr_blocks;
 }
 
-/* What kind of tree a node belongs to, told by the leftmost way down. */
-enum tree { TREE_NONE, TREE_WRITESETS, TREE_COUNTS, TREE_ERAS, TREE_BITSET };
-
-static enum tree tree_of(const struct era_scan *scan, uint64_t block)
+static int compare_roots(const void *a, const void *b)
 {
-	uint8_t data[ERA_BLOCK_SIZE];
+	const struct era_commit *const *x = a, *const *y = b;
+	const uint64_t roots[2][5] = {
+		{ (*x)->roots.writeset_tree, (*x)->roots.era_array,
+		  (*x)->roots.open, (*x)->roots.snapshot, (*x)->index_block },
+		{ (*y)->roots.writeset_tree, (*y)->roots.era_array,
+		  (*y)->roots.open, (*y)->roots.snapshot, (*y)->index_block },
+	};
 
-	for (int depth = 0; depth < BTREE_MAX_DEPTH; depth++) {
-		enum era_role role = era_scan_role(scan, block);
-
-		switch (role) {
-		case ROLE_WRITESETS:
-			return TREE_WRITESETS;
-		case ROLE_COUNTS:
-			return TREE_COUNTS;
-		case ROLE_ERAS:
-			return TREE_ERAS;
-		case ROLE_WORDS:
-			return TREE_BITSET;
-		case ROLE_INTERNAL:
-		case ROLE_POINTERS:
-			break;
-		default:
-			return TREE_NONE;
-		}
-		if (era_scan_read(scan, block, data) || !node_nr_entries(data))
-			return TREE_NONE;
-		block = node_child(data, 0);
-	}
-	return TREE_NONE;
-}
-
-/* Takes a block with one pointer too few as a root; false where none fits. */
-static bool take_root(struct rebuilding *rb, struct state *state,
-		      uint64_t block)
-{
-	uint64_t *root = NULL;
-
-	if (era_scan_role(rb->scan, block) == ROLE_SUPERBLOCK) {
-		root = &state->snapshot;
-	} else if (era_role_is_node(era_scan_role(rb->scan, block))) {
-		switch (tree_of(rb->scan, block)) {
-		case TREE_WRITESETS:
-			root = &state->writeset_tree;
-			break;
-		case TREE_COUNTS:
-			root = &state->ref_counts;
-			break;
-		case TREE_ERAS:
-			root = &state->era_array;
-			break;
-		case TREE_BITSET:
-			root = &state->open;
-			break;
-		case TREE_NONE:
-			break;
-		}
-	}
-	if (!root || *root)
-		return false;
-	*root = block;
-	return true;
-}
-
-/* Counts all pointers that the witness's blocks hold. */
-static bool count_all(struct rebuilding *rb, const struct era_witness *w,
-		      uint64_t index_block)
-{
-	const struct era_scan *scan = rb->scan;
-	uint8_t data[ERA_BLOCK_SIZE];
-
-	memset(rb->refs, 0, (size_t)scan->nr_blocks);
-	rb->refs[ERA_SUPERBLOCK_LOCATION] = 1;
-	count_ref(rb, index_block);
-	if (era_scan_read(scan, index_block, data))
-		return false;
-	for (uint32_t i = 0; i < space_map_nr_bitmaps(scan->nr_blocks); i++) {
-		uint64_t bitmap =
-			get_le64(data + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE);
-
-		if (bitmap)
-			count_ref(rb, bitmap);
-	}
-	for (uint64_t block = 1; block < scan->nr_blocks; block++) {
-		enum era_role role = era_scan_role(scan, block);
-
-		if (!w->counts[block])
-			continue;
-		if (role <= ROLE_UNKNOWN)
-			return false;
-		if (!era_role_is_node(role) && role != ROLE_SUPERBLOCK)
-			continue;
-		if (era_scan_read(scan, block, data))
-			return false;
-		count_refs(rb, role, data);
-	}
-	return true;
-}
-
-/* Whether the witness's counts are what its blocks explain, and the roots. */
-static bool explain(struct rebuilding *rb, const struct era_witness *w,
-		    struct state *state)
-{
-	if (!count_all(rb, w, state->index_block))
-		return false;
-	for (uint64_t block = 0; block < rb->scan->nr_blocks; block++) {
-		unsigned int want = w->counts[block], have = rb->refs[block];
-
-		if (!want && !have)
-			continue;
-		/* pointers of blocks that are no longer in use do not count */
-		if (!want || have > (want == 3 ? UINT8_MAX : want))
-			return false;
-		if (want == 3 && have >= 3)
-			continue;
-		if (want - have > 1 ||
-		    (want - have == 1 && !take_root(rb, state, block)))
-			return false;
-	}
-	return state->writeset_tree && state->era_array && state->ref_counts;
-}
-
-static bool same_roots(const struct state *a, const struct state *b)
-{
-	return a->writeset_tree == b->writeset_tree &&
-	       a->era_array == b->era_array && a->open == b->open &&
-	       a->snapshot == b->snapshot;
-}
-
-static int add_state(struct rebuilding *rb, const struct state *state)
-{
-	rb->nr_witnesses++;
-	for (size_t i = 0; i < rb->nr_states; i++)
-		if (same_roots(&rb->states[i], state))
-			return 0;
-	if (rb->nr_states == rb->max_states) {
-		size_t max = rb->max_states ? rb->max_states * 2 : 64;
-		struct state *states =
-			realloc(rb->states, max * sizeof(*states));
-
-		if (!states)
-			return -ENOMEM;
-		rb->states = states;
-		rb->max_states = max;
-	}
-	rb->states[rb->nr_states++] = *state;
+	for (int i = 0; i < 5; i++)
+		if (roots[0][i] != roots[1][i])
+			return roots[0][i] < roots[1][i] ? -1 : 1;
 	return 0;
 }
 
-static int try_index(void *arg, uint64_t block, const uint8_t *data)
+static bool same_roots(const struct era_commit *a, const struct era_commit *b)
 {
-	struct rebuilding *rb = arg;
-	struct state state = { .index_block = block };
-	struct era_witness witness;
-	int r = era_witness_load(&witness, rb->scan, block);
-
-	(void)data;
-	if (r)
-		return r == -ENOMEM ? r : 0;
-	for (uint64_t i = 0; i < witness.nr_blocks; i++)
-		state.nr_allocated += !!witness.counts[i];
-	if (explain(rb, &witness, &state))
-		r = add_state(rb, &state);
-	era_witness_release(&witness);
-	return r;
+	return a->roots.writeset_tree == b->roots.writeset_tree &&
+	       a->roots.era_array == b->roots.era_array &&
+	       a->roots.open == b->roots.open &&
+	       a->roots.snapshot == b->roots.snapshot;
 }
 
-/* The number of values in an array, told by its last block. */
-static uint64_t array_length(const struct era_scan *scan, uint64_t root)
+static int compare_places(const void *a, const void *b)
 {
-	uint8_t data[ERA_BLOCK_SIZE];
-	uint64_t index = 0;
+	const struct era_commit *const *x = a, *const *y = b;
 
-	for (int depth = 0; depth <= BTREE_MAX_DEPTH; depth++) {
-		enum era_role role = era_scan_role(scan, root);
-		uint32_t last;
-
-		if (era_scan_read(scan, root, data))
-			return 0;
-		if (role == ROLE_ERAS || role == ROLE_WORDS)
-			return index * get_le32(data + ARRAY_MAX_ENTRIES) +
-			       get_le32(data + ARRAY_NR_ENTRIES);
-		if ((role != ROLE_INTERNAL && role != ROLE_POINTERS) ||
-		    !node_nr_entries(data))
-			return 0;
-		last = node_nr_entries(data) - 1;
-		index = node_key(data, last);
-		root = node_child(data, last);
-	}
-	return 0;
-}
-
-/* The bits of a bitset: the device's, unless it was of another size then. */
-static uint32_t bitset_length(const struct era_scan *scan, uint64_t root,
-			      uint32_t nr_blocks)
-{
-	uint64_t words = array_length(scan, root);
-
-	if (words == era_nr_words(nr_blocks) || words * 64 > UINT32_MAX)
-		return nr_blocks;
-	return (uint32_t)(words * 64);
-}
-
-struct total {
-	uint64_t sum;
-	uint32_t greatest;
-};
-
-static int add_up(void *arg, uint32_t first, const uint32_t *eras, size_t nr)
-{
-	struct total *total = arg;
-
-	(void)first;
-	for (size_t i = 0; i < nr; i++) {
-		total->sum += eras[i];
-		if (total->greatest < eras[i])
-			total->greatest = eras[i];
-	}
-	return 0;
-}
-
-static int fold_total(struct era_metadata *md, struct total *total)
-{
-	struct era_fold fold = { .device = md->device,
-				 .nr_blocks = md->sb.geometry.nr_blocks,
-				 .strict = true,
-				 .window = add_up,
-				 .arg = total };
-	int r = era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
-					ERA_ASSUMPTION);
-
-	*total = (struct total){ 0, 0 };
-	if (!r)
-		r = era_fold(&fold);
-	era_layers_release(&fold.layers);
-	return r;
-}
-
-static void state_superblock(const struct rebuilding *rb,
-			     const struct state *state,
-			     struct era_superblock *sb)
-{
-	uint32_t nr_blocks;
-
-	*sb = (struct era_superblock){ .geometry = rb->geometry };
-	nr_blocks = (uint32_t)array_length(rb->scan, state->era_array);
-	sb->geometry.nr_blocks = nr_blocks;
-	sb->writeset_tree_root = state->writeset_tree;
-	sb->era_array_root = state->era_array;
-	sb->metadata_snap = state->snapshot;
-	sb->writeset_root = state->open;
-	sb->writeset_nr_bits =
-		state->open ? bitset_length(rb->scan, state->open, nr_blocks)
-			    : 0;
-	sb->space_map.nr_blocks = rb->scan->nr_blocks;
-	sb->space_map.nr_allocated = state->nr_allocated;
-	sb->space_map.bitmap_root = state->index_block;
-	sb->space_map.ref_count_root = state->ref_counts;
+	return (*x)->index_block < (*y)->index_block ? -1 : 1;
 }
 
 /*
- * Loads what the state has archived and dates its open writeset: one era
- * after the last archived, or, where all has been digested, after the last
- * that left a trace. The era goes to sb->geometry.current_era.
+ * Sorts out commits of the same roots, of which one says it all: the first by
+ * its place. Returns how many are left, by place.
  */
-static int date_state(const struct rebuilding *rb, struct era_superblock *sb,
-		      struct total *total, bool *digested)
+static size_t drop_repeats(const struct era_commit **list, size_t nr)
 {
-	struct era_superblock archived = *sb;
-	struct era_metadata md;
-	int r;
+	size_t kept = 0;
 
-	archived.writeset_root = 0;
-	archived.geometry.current_era = UINT32_MAX;
-	r = era_metadata_load_state(&md, rb->scan->device, &archived);
-	if (!r)
-		r = fold_total(&md, total);
-	if (!r) {
-		uint32_t last = total->greatest;
-
-		*digested = !md.nr_writesets;
-		if (md.nr_writesets &&
-		    last < md.writesets[md.nr_writesets - 1].era)
-			last = md.writesets[md.nr_writesets - 1].era;
-		sb->geometry.current_era = last + !!sb->writeset_root;
-	}
-	era_metadata_release(&md);
-	return r;
+	if (!nr)
+		return 0;
+	qsort(list, nr, sizeof(*list), compare_roots);
+	for (size_t i = 0; i < nr; i++)
+		if (!kept || !same_roots(list[kept - 1], list[i]))
+			list[kept++] = list[i];
+	qsort(list, kept, sizeof(*list), compare_places);
+	return kept;
 }
 
-static int weigh_state(const struct rebuilding *rb, struct era_superblock *sb,
-		       uint64_t *sum, bool *digested)
+/* The states of all commits; last_only: that no other is known to follow. */
+static int take_states(const struct era_commits *commits,
+		       const struct era_scan *scan,
+		       const struct era_geometry *geometry, bool last_only,
+		       struct era_proven **states, size_t *nr,
+		       uint64_t *nr_witnesses)
 {
-	struct era_metadata md;
-	struct total total = { 0, 0 };
-	int r = date_state(rb, sb, &total, digested);
-
-	if (r || !sb->writeset_root) {
-		*sum = total.sum;
-		return r;
-	}
-	r = era_metadata_load_state(&md, rb->scan->device, sb);
-	if (!r)
-		r = fold_total(&md, &total);
-	*sum = total.sum;
-	era_metadata_release(&md);
-	return r;
-}
-
-/* Loads and dates every state; those that do not hold up are dropped. */
-static int prove_states(struct rebuilding *rb, struct era_proven **proven,
-			size_t *nr)
-{
-	int r = 0;
+	const struct era_commit **list =
+		calloc(commits->nr + 1, sizeof(*list));
+	size_t nr_listed = 0;
 
 	*nr = 0;
-	*proven = calloc(rb->nr_states ? rb->nr_states : 1, sizeof(**proven));
-	if (!*proven)
+	*nr_witnesses = 0;
+	*states = NULL;
+	if (!list)
 		return -ENOMEM;
-	for (size_t i = 0; i < rb->nr_states && r != -ENOMEM; i++) {
-		struct era_proven *p = &(*proven)[*nr];
-
-		state_superblock(rb, &rb->states[i], &p->sb);
-		r = weigh_state(rb, &p->sb, &p->sum, &p->digested);
-		*nr += !r;
+	for (size_t i = 0; i < commits->nr; i++) {
+		if (!is_state(&commits->list[i]))
+			continue;
+		++*nr_witnesses;
+		if (!last_only || !era_commits_superseded(commits, i))
+			list[nr_listed++] = &commits->list[i];
 	}
-	return r == -ENOMEM ? r : 0;
+	nr_listed = drop_repeats(list, nr_listed);
+	*states = calloc(nr_listed + 1, sizeof(**states));
+	for (size_t i = 0; *states && i < nr_listed; i++)
+		take_state(&(*states)[(*nr)++], list[i], scan, geometry);
+	free(list);
+	return *states ? 0 : -ENOMEM;
 }
 
-int era_prove(const struct era_scan *scan, const struct era_geometry *geometry,
-	      const struct era_witness *witness, uint64_t index_block,
-	      struct era_proven *proven)
+static int find_states(const struct era_scan *scan,
+		       const struct era_geometry *geometry, bool last_only,
+		       struct era_proven **states, size_t *nr,
+		       uint64_t *nr_witnesses)
 {
-	struct rebuilding rb = { .scan = scan, .geometry = *geometry };
-	struct state state = { .index_block = index_block };
-	int r = -EUCLEAN;
+	struct era_commits commits;
+	int r = era_commits_load(&commits, scan, NULL);
 
-	rb.refs = malloc((size_t)scan->nr_blocks + 1);
-	if (!rb.refs)
-		return -ENOMEM;
-	for (uint64_t i = 0; i < witness->nr_blocks; i++)
-		state.nr_allocated += !!witness->counts[i];
-	if (explain(&rb, witness, &state)) {
-		state_superblock(&rb, &state, &proven->sb);
-		r = weigh_state(&rb, &proven->sb, &proven->sum,
-				&proven->digested);
-		if (r && r != -ENOMEM)
-			r = -EUCLEAN;
-	}
-	free(rb.refs);
+	*states = NULL;
+	*nr = 0;
+	*nr_witnesses = 0;
+	if (!r)
+		r = take_states(&commits, scan, geometry, last_only, states,
+				nr, nr_witnesses);
+	era_commits_release(&commits);
 	return r;
 }
 
@@ -421,20 +144,23 @@ int era_find_proven(const struct era_scan *scan,
 		    struct era_proven **states, size_t *nr,
 		    uint64_t *nr_witnesses)
 {
-	struct rebuilding rb = { .scan = scan, .geometry = *geometry };
-	int r;
+	return find_states(scan, geometry, false, states, nr, nr_witnesses);
+}
 
-	*states = NULL;
-	*nr = 0;
-	rb.refs = malloc((size_t)scan->nr_blocks + 1);
-	r = rb.refs ? era_scan_each(scan, ROLE_INDEX, NULL, try_index, &rb)
-		    : -ENOMEM;
-	if (!r)
-		r = prove_states(&rb, states, nr);
-	*nr_witnesses = rb.nr_witnesses;
-	free(rb.refs);
-	free(rb.states);
-	return r;
+int era_prove(const struct era_scan *scan, const struct era_geometry *geometry,
+	      const struct era_witness *witness, uint64_t index_block,
+	      struct era_proven *proven)
+{
+	struct era_commit commit;
+	int r = era_commit_prove(&commit, scan, index_block);
+
+	(void)witness;
+	if (r)
+		return r;
+	if (!is_state(&commit))
+		return -EUCLEAN;
+	take_state(proven, &commit, scan, geometry);
+	return 0;
 }
 
 /*
@@ -496,18 +222,36 @@ struct ending {
 	bool beyond;   /* and so is what is past the end of the device */
 };
 
+static uint64_t bitmap_of(const uint8_t *index, uint32_t i)
+{
+	return get_le64(index + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE);
+}
+
+/* A space map of which a part is lost says nothing. */
 static int look_at_end(void *arg, uint64_t index_block, const uint8_t *data)
 {
 	struct ending *end = arg;
-	struct era_witness witness;
-	int r = era_witness_load(&witness, end->scan, index_block);
+	uint32_t nr = space_map_nr_bitmaps(end->scan->nr_blocks), nr_named = 0;
+	uint32_t at = (uint32_t)(end->last / BITMAP_MAX_ENTRIES);
+	uint8_t bitmap[ERA_BLOCK_SIZE];
 
-	(void)data;
-	if (r)
-		return r == -ENOMEM ? r : 0;
-	end->counted |= witness.counts[end->last] != 0;
-	end->beyond |= witness.beyond;
-	era_witness_release(&witness);
+	(void)index_block;
+	for (; nr_named < nr && bitmap_of(data, nr_named); nr_named++)
+		if (era_scan_role(end->scan, bitmap_of(data, nr_named)) !=
+		    ROLE_BITMAP)
+			return 0;
+	if (at < nr_named &&
+	    !era_scan_read(end->scan, bitmap_of(data, at), bitmap))
+		end->counted |=
+			bitmap_count(bitmap, end->last % BITMAP_MAX_ENTRIES);
+	if (nr_named == nr &&
+	    !era_scan_read(end->scan, bitmap_of(data, nr - 1), bitmap))
+		for (uint64_t k = end->scan->nr_blocks;
+		     k < (uint64_t)nr * BITMAP_MAX_ENTRIES; k++)
+			end->beyond |=
+				bitmap_count(bitmap, k % BITMAP_MAX_ENTRIES);
+	for (uint32_t i = nr; i < INDEX_MAX_ENTRIES; i++)
+		end->beyond |= bitmap_of(data, i) != 0;
 	return 0;
 }
 
@@ -596,9 +340,9 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 	if (!r)
 		r = find_alone(scan, &rebuilt->alone);
 	if (!r && rebuilt->alone)
-		r = era_find_proven(scan, &rebuilt->sb.geometry,
-				    &rebuilt->states, &rebuilt->nr_states,
-				    &rebuilt->nr_proven);
+		r = find_states(scan, &rebuilt->sb.geometry, true,
+				&rebuilt->states, &rebuilt->nr_states,
+				&rebuilt->nr_proven);
 	if (r)
 		return r;
 	pick_last(rebuilt);

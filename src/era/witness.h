@@ -63,7 +63,9 @@ struct era_rebuilt {
 	uint64_t nr_proven; /* committed states that are proven */
 	bool have_copy;	    /* a superblock copy gave the geometry */
 	uint64_t copy;	    /* block of that copy */
-	struct era_proven *states; /* all of them, this one included */
+	/* those that no other is known to follow and to say all that they do,
+	 * this one included */
+	struct era_proven *states;
 	size_t nr_states;
 };
 
