@@ -28,28 +28,62 @@ is_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# Installs those of the named packages that are missing; without root or apt
-# it says which those are and stops. NO_INSTALL=1 trusts that all is there,
-# for systems that are not Debian.
-need_packages() {
-	local package missing=()
+# Lists of packages whose date is past, as those of a release that is archived
+# or of a host whose clock is ahead, still name what is there.
+apt_dateless=(-o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false)
+
+update_lists() {
+	local said
+
+	apt-get -qq update >/dev/null 2>&1 && return
+	if said=$(apt-get -qq "${apt_dateless[@]}" update 2>&1); then
+		echo "the archive's lists of packages are taken whatever" \
+		     "their date"
+	else
+		echo "the lists of packages stay as they are: $said"
+	fi
+}
+
+apt_install() {
+	DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 \
+		-o DPkg::Lock::Timeout=600 install "$@" </dev/null >/dev/null
+}
+
+# Whether the named packages are there, once those that are missing have been
+# installed; says what is missing still. Without root or apt it says what to
+# install. NO_INSTALL=1 trusts that all is there, for systems that are not
+# Debian.
+have_packages() {
+	local package missing=() left=()
 
 	[ -z "${NO_INSTALL:-}" ] || return 0
 	for package; do
 		is_installed "$package" || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
-	command -v apt-get >/dev/null ||
-		die "needs these packages, or what they are called here" \
-		    "(then set NO_INSTALL=1): ${missing[*]}"
-	[ "$(id -u)" = 0 ] ||
-		die "missing packages; as root: apt-get install ${missing[*]}"
+	if ! command -v apt-get >/dev/null; then
+		echo "missing are these packages, or what they are called here" \
+		     "(then set NO_INSTALL=1): ${missing[*]}"
+		return 1
+	fi
+	if [ "$(id -u)" != 0 ]; then
+		echo "missing packages; as root: apt-get install ${missing[*]}"
+		return 1
+	fi
 	say "Installing ${missing[*]}"
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get -qq update
-	apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 \
-		install "${missing[@]}" \
-		</dev/null >/dev/null
+	update_lists
+	! apt_install "${missing[@]}" 2>/dev/null || return 0
+	# one that is not to be had keeps back all that it is asked for with
+	for package in "${missing[@]}"; do
+		apt_install "$package" || left+=("$package")
+	done
+	[ ${#left[@]} = 0 ] || echo "not to be had: ${left[*]}"
+	[ ${#left[@]} = 0 ]
+}
+
+need_packages() {
+	have_packages "$@" || die "cannot go on without these packages"
 }
 
 # build DIRECTORY [configure's arguments]: builds there, out of the source.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from helpers import data, peers
+from helpers.repaired import IMAGES, Repaired
 from helpers.tools import Tools
 
 
@@ -78,6 +79,12 @@ def image(tmp_path):
         path.write_bytes(data.read(name) if content is None else content)
         return path
     return unpack
+
+
+@pytest.fixture(scope="session", params=IMAGES)
+def repaired(request, all_tools):
+    """Each image of tests/data in turn, and what repairs make of it."""
+    return Repaired(request.param, all_tools.run)
 
 
 @pytest.fixture(scope="session")

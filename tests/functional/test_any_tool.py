@@ -636,6 +636,9 @@ def loop(image):
         if done.returncode:
             pytest.skip("no loop devices here")
         devices.append(done.stdout.strip())
+        # udev locks a new device while it looks what is on it
+        with open(devices[-1], "rb") as device:
+            fcntl.flock(device, fcntl.LOCK_EX)
         return devices[-1]
 
     yield attach

@@ -578,13 +578,13 @@ def test_weighs(run, image, name):
 
 @pytest.mark.parametrize("name", [name for name, (_, gravity, _)
                                   in CASES.items() if gravity == FATAL])
-@pytest.mark.parametrize("tool, option", [
-    ("era_dump", ()), ("era_dump", ("--logical",)), ("era_dump", ("-r",)),
-    ("era_invalidate", ("--written-since", "3"))],
-    ids=["dump", "dump-logical", "dump-repair", "invalidate"])
-def test_does_not_trust(run, image, name, tool, option):
+def test_does_not_trust(run, image, name):
     """Whatever is on the device, a reader ends in time and in order."""
-    if name == "era_array_far_too_short" and "-r" in option:
-        pytest.skip("all 2^31 blocks would be dumped, as they should")
-    result = run(tool, *option, image(name, CASES[name][0]()))
-    assert result.status == 0 or result.err
+    path = image(name, CASES[name][0]())
+    for tool, *options in (("era_dump",), ("era_dump", "--logical"),
+                           ("era_dump", "-r"),
+                           ("era_invalidate", "--written-since", "3")):
+        if name == "era_array_far_too_short" and "-r" in options:
+            continue  # all 2^31 blocks would be dumped, as they should
+        result = run(tool, *options, path)
+        assert result.status == 0 or result.err, (tool, *options)

@@ -310,20 +310,12 @@ def test_an_era_above_the_current_one_is_repaired(run, image, tmp_path):
                in zip(metadata.last_written(), before))
 
 
-@pytest.mark.parametrize("name", data.DAMAGED + data.STALE)
-@pytest.mark.parametrize("in_place", [False, True],
-                         ids=["to-another", "in-place"])
-def test_nothing_is_lost_of_what_crashes_left(run, image, tmp_path, name,
-                                              in_place):
-    truth = data.truth(name)
-    sound = image(name)
-    sb_like = type("Geometry", (), {"data_block_size": truth["block_size"],
-                                    "nr_blocks": 512})
-    result, repaired = repair(run, sound, tmp_path, in_place, sb_like)
-    assert repaired is not None, result.err
-    metadata = Metadata(repaired)
-    assert metadata.problems() == []
-    last = metadata.last_written()
-    for era, written in truth["checks"]:
-        lost = {block for block in expand(written) if last[block] < era}
-        assert not lost, f"since era {era}: {ranges(lost)}"
+def test_nothing_is_lost_of_what_crashes_left(repaired):
+    truth = data.truth(repaired.name)
+    for result in (repaired.in_place.image, repaired.to_another.new):
+        metadata = Metadata(result)
+        assert metadata.problems() == []
+        last = metadata.last_written()
+        for era, written in truth["checks"]:
+            lost = {block for block in expand(written) if last[block] < era}
+            assert not lost, f"since era {era}: {ranges(lost)}"

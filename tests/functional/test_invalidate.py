@@ -30,13 +30,15 @@ def test_is_exact_on_what_a_kernel_left(run, image, name, era, truth):
     assert parse_ranges(since(run, era, image(name))) == truth
 
 
-@pytest.mark.parametrize("name, era, truth", checks(*data.DAMAGED))
-def test_never_loses_a_block_silently(run, image, name, era, truth):
-    result = run("era_invalidate", "--written-since", era, image(name))
-    if result.status:
-        assert "error: " in result.err
-    else:
-        assert expand(truth) <= parse_blocks(result.out)
+@pytest.mark.parametrize("name", data.DAMAGED)
+def test_never_loses_a_block_silently(run, image, name):
+    path = image(name)
+    for era, truth in data.truth(name)["checks"]:
+        result = run("era_invalidate", "--written-since", era, path)
+        if result.status:
+            assert "error: " in result.err
+        else:
+            assert expand(truth) <= parse_blocks(result.out)
 
 
 @pytest.mark.parametrize("name", data.SOUND)

@@ -13,11 +13,7 @@ from helpers.blocks import ARRAY, INDEX, SIZE
 from helpers.builder import build
 from helpers.mutate import Mutation
 from helpers.reader import Metadata, expand
-
-IMAGES = data.SOUND + data.DAMAGED + data.STALE
-
-# Nothing but the superblock told the size of the tracking blocks.
-NEEDS_BLOCK_SIZE = ["rot_crash_k61_superblock"]
+from helpers.repaired import options
 
 # The only copy of a writeset or of the era array is lost: a hole, of one
 # array block, which on these devices dates all of the data blocks. Or a part
@@ -28,11 +24,6 @@ HOLES = {"rot_crash_k61_bitset-leaf": 4, "stale_large": 7}
 def nr_blocks_of(name):
     return {"stale_large": 70_000}.get(
         name, 256 if "deadlock" in name else 512)
-
-
-def options(name):
-    return ["--block-size", data.truth(name)["block_size"]] \
-        if name in NEEDS_BLOCK_SIZE else []
 
 
 def number(content, block):
@@ -75,38 +66,31 @@ def assert_true_to(name, content):
 # --- the result ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_to_another_device(run, image, target, name):
-    path = image(name)
-    result = run("era_repair", *options(name), "-i", path, "-o", target)
+def test_to_another_device(run, image, repaired):
+    result = repaired.to_another
     assert result.status == 0, result.err
     assert "error" not in result.err
-    assert_true_to(name, target.read_bytes())
-    assert path.read_bytes() == data.read(name), "the input was written to"
-    check = run("era_check", target)
+    assert_true_to(repaired.name, result.new)
+    assert result.image == repaired.before, "the input was written to"
+    check = run("era_check", image("result", result.new))
     assert (check.status, check.err) == (0, "")
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_in_place(run, image, name):
-    path = image(name)
-    result = run("era_repair", *options(name), "--in-place", path)
+def test_in_place(run, image, repaired):
+    result = repaired.in_place
     assert result.status == 0, result.err
     assert "error" not in result.err
-    assert_true_to(name, path.read_bytes())
-    check = run("era_check", path)
+    assert_true_to(repaired.name, result.image)
+    check = run("era_check", image("result", result.image))
     assert (check.status, check.err) == (0, "")
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_a_second_repair_finds_nothing_to_do(run, image, name):
-    path = image(name)
-    run("era_repair", *options(name), "--in-place", path)
-    repaired = path.read_bytes()
+def test_a_second_repair_finds_nothing_to_do(run, image, repaired):
+    path = image("result", repaired.in_place.image)
     again = run("era_repair", "--in-place", path)
     assert (again.status, again.err) == (0, "")
     assert "nothing was changed" in again.out.decode()
-    assert path.read_bytes() == repaired
+    assert path.read_bytes() == repaired.in_place.image
 
 
 def test_to_a_file_that_does_not_exist(run, image, tmp_path, listing):
@@ -171,14 +155,11 @@ def test_of_unclean_metadata_archives_the_open_writeset_alone(run, image,
         [(w.era, w.nr_bits, w.root, w.blocks) for w in before.writesets(old)]
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_overwrites_nothing_that_is_reachable(run, image, name):
+def test_overwrites_nothing_that_is_reachable(repaired):
     """Until the superblock is written the old state is whole."""
-    before = Metadata(data.read(name))
+    before = Metadata(repaired.before)
     before.problems()  # as far as it can be followed
-    path = image(name)
-    run("era_repair", *options(name), "--in-place", path)
-    assert set(changed_blocks(before.data, path.read_bytes())) \
+    assert set(changed_blocks(before.data, repaired.in_place.image)) \
         .isdisjoint(set(before.references) - {0})
 
 
@@ -198,20 +179,20 @@ def test_refuses_before_the_first_write_where_room_is_short(run, image,
 # --- undo ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_undo_puts_the_device_back_bit_for_bit(run, image, tmp_path, name):
-    path, undo = image(name), tmp_path / "undo"
-    result = run("era_repair", *options(name), "--undo", undo, "--in-place",
-                 path)
+def test_undo_puts_the_device_back_bit_for_bit(run, image, tmp_path,
+                                                repaired):
+    result = repaired.in_place
     assert result.status == 0, result.err
-    if name in data.CLEAN:
+    if repaired.name in data.CLEAN:
+        assert result.new is None
         return
-    assert path.read_bytes() != data.read(name)
+    assert result.image != repaired.before
+    path, undo = image("result", result.image), tmp_path / "undo"
+    undo.write_bytes(result.new)
     applied = run("era_repair", "--undo-apply", undo, path)
     assert (applied.status, applied.out, applied.err) == (0, b"", "")
-    assert path.read_bytes() == data.read(name)
-    # what is put back can be repaired again
-    assert run("era_repair", *options(name), "--in-place", path).status == 0
+    # as it was: what is put back can be repaired again
+    assert path.read_bytes() == repaired.before
 
 
 def test_no_undo_file_where_nothing_is_written(run, image, tmp_path, listing):
@@ -267,7 +248,8 @@ def test_refuses_the_undo_file_of_a_device_of_another_size(run, image,
 # --- dry run ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", ["clean", "crash_k61", "stale_short",
+                                  "rot_crash_snap_four"])
 @pytest.mark.parametrize("how", ["in-place", "to-another", "no-output"])
 def test_dry_run_writes_nothing(run, image, tmp_path, listing, name, how):
     path = image(name)
@@ -282,15 +264,20 @@ def test_dry_run_writes_nothing(run, image, tmp_path, listing, name, how):
     assert listing() == [path.name]
 
 
-@pytest.mark.parametrize("name", data.DAMAGED + data.STALE)
-def test_dry_run_says_what_the_repair_then_does(run, image, name):
-    path = image(name)
-    dry, wet = [json.loads(run("era_repair", "--json", *options(name), *more,
-                               "--in-place", path).out)
-                for more in (["--dry-run"], [])]
+def test_dry_run_writes_nothing_whatever_it_finds(repaired):
+    for result in (repaired.dry_run, repaired.dry_run_in_place):
+        assert result.status == 0, result.err
+        assert result.image == repaired.before
+        assert result.beside == 0
+
+
+def test_dry_run_says_what_the_repair_then_does(repaired):
+    dry, wet = (json.loads(result.out) for result in
+                (repaired.dry_run_in_place, repaired.in_place_in_json))
     assert dry["repair"].pop("dry_run") is True
     assert wet["repair"].pop("dry_run") is False
     assert dry["repair"] == wet["repair"]
+    assert repaired.in_place_in_json.image == repaired.in_place.image
 
 
 # --- what it says -------------------------------------------------------------
@@ -302,10 +289,10 @@ def report_of(run, *more):
     return json.loads(result.out)
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_json_report(run, image, name):
-    report = report_of(run, *options(name), "-i", image(name))
+def test_json_report(repaired):
+    name, report = repaired.name, repaired.report
     truth, repair = data.truth(name), report["repair"]
+    assert repaired.dry_run.err == ""
     assert report["sound"] is True
     assert report["counts"]["error"] == 0
     assert report["problems_omitted"] == 0
@@ -327,9 +314,8 @@ def test_json_report(run, image, name):
     assert repair["advice"]
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_what_is_assumed_is_counted(run, image, name):
-    report = report_of(run, *options(name), "-i", image(name))
+def test_what_is_assumed_is_counted(repaired):
+    name, report = repaired.name, repaired.report
     assumed = report["repair"]["by_assumption"]
     if name not in HOLES:
         assert assumed == []

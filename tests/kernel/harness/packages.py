@@ -151,6 +151,7 @@ class Release:
             "Acquire::Retries": "3",
             # a mirror that is behind is good enough for a kernel to test on
             "Acquire::Check-Valid-Until": "false",
+            "Acquire::Check-Date": "false",
             "Acquire::Languages": "none",
         }
         command = [program]
