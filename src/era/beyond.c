@@ -39,7 +39,7 @@ int era_beyond(struct era_beyond *beyond, struct era_device *device,
 
 int era_metadata_beyond(struct era_beyond *beyond,
 			const struct era_metadata *base,
-			const struct era_metadata *top)
+			const struct era_metadata *top, uint32_t nr_blocks)
 {
 	struct era_layers layers = { NULL, 0 };
 	int r = era_layers_add_metadata(&layers, base, ERA_REACHABLE,
@@ -49,8 +49,7 @@ int era_metadata_beyond(struct era_beyond *beyond,
 		r = era_layers_add_metadata(&layers, top, ERA_ORPHAN,
 					    ERA_ASSUMPTION);
 	if (!r)
-		r = era_beyond(beyond, base->device,
-			       base->sb.geometry.nr_blocks, &layers);
+		r = era_beyond(beyond, base->device, nr_blocks, &layers);
 	era_layers_release(&layers);
 	return r;
 }

@@ -25,9 +25,12 @@ struct era_beyond {
 int era_beyond(struct era_beyond *beyond, struct era_device *device,
 	       uint32_t nr_blocks, const struct era_layers *layers);
 
-/* The same for loaded metadata; what top has lost says nothing. */
+/*
+ * The same for loaded metadata; what top has lost says nothing. nr_blocks: the
+ * size of the later of the two, for a shrink takes marks away.
+ */
 int era_metadata_beyond(struct era_beyond *beyond,
 			const struct era_metadata *base,
-			const struct era_metadata *top);
+			const struct era_metadata *top, uint32_t nr_blocks);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "era/accounts.h"
 #include "era/check.h"
 #include "era/newer.h"
 
@@ -194,40 +195,9 @@ static int check_live(struct check *check, const struct era_superblock *sb)
 	return r ? r : check_arrays(check, &check->live);
 }
 
-static int check_snapshot(struct check *check, const struct era_superblock *sb)
+static int check_snapshot(void *arg, const struct era_metadata *md)
 {
-	struct era_where where = { NULL, "superblock", sb->location };
-	struct era_where at = { &where, "metadata snapshot superblock",
-				sb->metadata_snap };
-	struct era_superblock copy;
-	struct era_metadata md;
-	bool counted = true;
-	int r;
-
-	if (!sb->metadata_snap)
-		return 0;
-	if (!walk_reference(&check->walk, sb->metadata_snap, &at, ERA_NO_DATA,
-			    &counted))
-		return 0;
-	if (era_superblock_read(&copy, check->walk.device, sb->metadata_snap,
-				check->walk.report)) {
-		check->walk.nr_faults++;
-		return 0;
-	}
-	r = era_metadata_load(&md, &check->walk, &copy, true);
-	if (!r)
-		r = check_arrays(check, &md);
-	era_metadata_release(&md);
-	return r;
-}
-
-/* Ends a pass over trees; returns its faults. */
-static uint64_t end_pass(struct check *check)
-{
-	uint64_t nr_faults = check->walk.nr_faults;
-
-	walk_next_pass(&check->walk);
-	return nr_faults;
+	return check_arrays(arg, md);
 }
 
 /* all_in_use: nothing is damaged, so that the walk has met it all. */
@@ -252,42 +222,19 @@ static int find_newer(struct check *check, bool all_in_use)
 
 static int check_trees(struct check *check, const struct era_superblock *sb)
 {
-	struct era_where where = { NULL, "superblock", sb->location };
-	uint64_t faults;
+	struct era_accounts accounts;
 	int r;
 
 	check->refs.counts[ERA_SUPERBLOCK_LOCATION] = 1;
 	r = check_live(check, sb);
 	block_set_merge(&check->live_blocks, &check->walk.seen);
-	faults = end_pass(check);
 	if (!r)
-		r = check_snapshot(check, sb);
-	faults += end_pass(check);
-	if (!r)
-		r = space_map_check(&check->walk, &sb->space_map, &where,
-				    !faults);
-	if (!r && faults)
-		era_report(check->walk.report, ERA_NOTE, NULL, ERA_NO_DATA,
-			   "reference counts were not compared: what is "
-			   "damaged leads to an unknown number of blocks");
+		r = era_accounts_check(&accounts, &check->walk, sb,
+				       check_snapshot, check);
 	if (!r && !(check->flags & ERA_CHECK_REACHABLE_ONLY))
-		r = find_newer(check, !faults && !check->walk.nr_faults);
+		r = find_newer(check,
+			       !accounts.nr_faults && !check->walk.nr_faults);
 	return r;
-}
-
-static int check_geometry(const struct era_superblock *sb,
-			  struct era_device *device, struct era_report *report)
-{
-	struct era_where where = { NULL, "superblock", sb->location };
-	uint64_t nr = sb->space_map.nr_blocks;
-
-	era_superblock_is_cut_off(sb, device, ERA_FATAL, report);
-	if (nr > MAX_METADATA_BLOCKS)
-		era_report(report, ERA_FATAL, &where, ERA_NO_DATA,
-			   "the space map counts %" PRIu64
-			   " metadata blocks, more than its format can (%u)",
-			   nr, MAX_METADATA_BLOCKS);
-	return nr > MAX_METADATA_BLOCKS ? -EUCLEAN : 0;
 }
 
 int era_check(struct era_device *device, unsigned int flags,
@@ -299,7 +246,8 @@ int era_check(struct era_device *device, unsigned int flags,
 
 	if (era_superblock_read(&sb, device, ERA_SUPERBLOCK_LOCATION, report))
 		return 0;
-	if (check_geometry(&sb, device, report) ||
+	era_superblock_is_cut_off(&sb, device, ERA_FATAL, report);
+	if (era_superblock_is_too_long(&sb, report) ||
 	    flags & ERA_CHECK_SUPERBLOCK_ONLY)
 		return 0;
 	r = walk_init(&check.walk, device, report, &check.refs);

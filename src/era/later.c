@@ -32,6 +32,7 @@ struct search {
 	 * told from what it counts: any bit can say more */
 	bool rolled;
 	bool compared;		/* bits that md does not lead to */
+	bool idle;		/* of the state at hand, as later's */
 	unsigned int nr_proofs; /* tried so far */
 };
 
@@ -182,18 +183,22 @@ static int prove_more(struct search *s, const struct era_witness *witness,
 	return r == -EUCLEAN ? 0 : r;
 }
 
-/* Compares a proven state with the reachable one, either way round. */
+/*
+ * Compares a proven state with the reachable one, either way round; nr_blocks
+ * is the size of the later one.
+ */
 static int compare(const struct search *s, const struct era_superblock *sb,
-		   struct era_beyond *beyond, struct era_beyond *own)
+		   uint32_t nr_blocks, struct era_beyond *beyond,
+		   struct era_beyond *own)
 {
 	struct era_metadata md;
 	int r = era_metadata_load_state(&md, s->scan->device, sb);
 
 	*beyond = *own = (struct era_beyond){ .watched = 0 };
 	if (!r)
-		r = era_metadata_beyond(beyond, s->md, &md);
+		r = era_metadata_beyond(beyond, s->md, &md, nr_blocks);
 	if (!r && beyond->lowest)
-		r = era_metadata_beyond(own, &md, s->md);
+		r = era_metadata_beyond(own, &md, s->md, nr_blocks);
 	era_metadata_release(&md);
 	return r == -EUCLEAN ? 0 : r;
 }
@@ -206,6 +211,7 @@ static void take(struct search *s, const struct era_proven *state,
 	if (later->nr++)
 		return;
 	later->last = *state;
+	later->idle = s->idle;
 	later->lowest = beyond->lowest;
 	later->nr_data_blocks = beyond->nr_data_blocks;
 }
@@ -313,10 +319,39 @@ static int follow(const struct search *s, const struct era_witness *own,
 }
 
 /*
- * A later commit says all that the superblock's does: what does not is of an
- * earlier activation, and its trees' blocks have been used again.
+ * The era of a later state. Where its trees are the superblock's, so is its
+ * era. Else a writeset of the tree names it. Where none is left, no era was
+ * begun by more commits than there are in between; steps is 0 where they were
+ * not counted, and then there is no telling.
  */
-static int try_later(struct search *s, uint64_t index)
+static void date_later(struct search *s, struct era_proven *state, size_t steps)
+{
+	const struct era_superblock *sb = &s->md->sb;
+	uint32_t era = sb->geometry.current_era;
+	uint32_t *later = &state->sb.geometry.current_era;
+
+	s->idle = false;
+	if (state->sb.writeset_tree_root == sb->writeset_tree_root &&
+	    state->sb.era_array_root == sb->era_array_root &&
+	    open_writeset(s->md)) {
+		*later = era;
+		return;
+	}
+	if (*later < era)
+		*later = era;
+	if (!state->digested)
+		return;
+	s->idle = !steps;
+	if (steps && era + steps > *later)
+		*later = era + (uint32_t)steps;
+}
+
+/*
+ * A later commit says all that the superblock's does: what does not is of an
+ * earlier activation, and its trees' blocks have been used again. steps: as
+ * date_later.
+ */
+static int try_later(struct search *s, uint64_t index, size_t steps)
 {
 	const struct era_superblock *sb = &s->md->sb;
 	struct era_beyond beyond, own;
@@ -336,17 +371,10 @@ static int try_later(struct search *s, uint64_t index)
 	era_witness_release(&witness);
 	if (r || !proven)
 		return r;
-	/* an era without a write has left no trace to count on from */
-	if (state.sb.writeset_tree_root == sb->writeset_tree_root &&
-	    state.sb.era_array_root == sb->era_array_root &&
-	    open_writeset(s->md))
-		state.sb.geometry.current_era = sb->geometry.current_era;
-	r = compare(s, &state.sb, &beyond, &own);
+	date_later(s, &state, steps);
+	r = compare(s, &state.sb, state.sb.geometry.nr_blocks, &beyond, &own);
 	if (r || !beyond.lowest || own.lowest)
 		return r;
-	/* it is later: then its era is, too, or the same */
-	if (state.sb.geometry.current_era < sb->geometry.current_era)
-		state.sb.geometry.current_era = sb->geometry.current_era;
 	take(s, &state, &beyond);
 	return 0;
 }
@@ -372,7 +400,8 @@ static int find_own(struct search *s, const struct era_witness *own,
 	/* of the same commit: idle eras have left no trace to count on from */
 	if (state.sb.geometry.current_era < s->md->sb.geometry.current_era)
 		state.sb.geometry.current_era = s->md->sb.geometry.current_era;
-	r = compare(s, &state.sb, &beyond, &theirs);
+	r = compare(s, &state.sb, state.sb.geometry.nr_blocks, &beyond,
+		    &theirs);
 	if (r || !beyond.lowest || theirs.lowest)
 		return r;
 	take(s, &state, &beyond);
@@ -382,10 +411,11 @@ static int find_own(struct search *s, const struct era_witness *own,
 
 /*
  * The last of those that followed on a block and that say more, and whether
- * one before it does, too: a single one can have been under way.
+ * one before it does, too: a single one can have been under way. steps: commits
+ * from the superblock's to the one before them.
  */
 static int find_behind(struct search *s, const struct era_witness *own,
-		       uint64_t from)
+		       uint64_t from, size_t steps)
 {
 	struct era_witness closed;
 	uint64_t index, last;
@@ -395,7 +425,7 @@ static int find_behind(struct search *s, const struct era_witness *own,
 	index = last;
 	for (size_t i = nr;
 	     i && !r && s->later->nr < 2 && s->nr_proofs < MAX_PROOFS; i--) {
-		r = try_later(s, index);
+		r = try_later(s, index, steps + i);
 		index = nearest_index(s->scan, index, false);
 	}
 	if (r || s->later->nr || !from || !nr)
@@ -403,7 +433,7 @@ static int find_behind(struct search *s, const struct era_witness *own,
 	/* the metadata may have been opened anew after them */
 	r = era_witness_load(&closed, s->scan, last);
 	if (!r)
-		r = find_behind(s, &closed, 0);
+		r = find_behind(s, &closed, 0, steps + nr);
 	era_witness_release(&closed);
 	return r == -EUCLEAN ? 0 : r;
 }
@@ -435,7 +465,8 @@ static int try_earlier(struct search *s, const struct era_witness *witness,
 	    state.sb.geometry.current_era > s->md->sb.geometry.current_era)
 		state.sb.geometry.current_era = s->md->sb.geometry.current_era;
 	if (!r && proven)
-		r = compare(s, &state.sb, &beyond, &own);
+		r = compare(s, &state.sb, s->md->sb.geometry.nr_blocks, &beyond,
+			    &own);
 	if (!r && beyond.lowest) {
 		take(s, &state, &beyond);
 		s->later->write_lost = true;
@@ -554,7 +585,7 @@ static int find_any(struct search *s)
 		s->nr_proofs = 0;
 		for (int k = 0; k < MAX_UNLINKED && !r && !s->later->nr; k++) {
 			index = nearest_index(s->scan, index, true);
-			r = try_later(s, index);
+			r = try_later(s, index, 0);
 		}
 	}
 	s->later->reused = s->later->nr;
@@ -567,9 +598,9 @@ static int find_around(struct search *s, struct era_witness *own)
 	int r;
 
 	s->nr_proofs = 0;
-	r = find_behind(s, own, s->md->sb.space_map.bitmap_root);
+	r = find_behind(s, own, s->md->sb.space_map.bitmap_root, 0);
 	if (!r && !s->later->nr)
-		r = find_behind(s, own, 0);
+		r = find_behind(s, own, 0, 0);
 	if (!r && !s->later->nr)
 		r = find_before(s, own);
 	era_witness_release(own);

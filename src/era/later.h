@@ -18,6 +18,9 @@ struct era_later {
 	/* it is later, but there may be a later one yet: in the place of md's
 	 * space map stands something else, so that they were not followed */
 	bool reused;
+	/* eras without a write, which leave no trace, may have gone before it:
+	 * its era is the one given or a later one */
+	bool idle;
 	uint32_t lowest;	 /* era in which it says more */
 	uint64_t nr_data_blocks; /* that it dates later */
 };

@@ -62,6 +62,120 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 	return r;
 }
 
+static bool has_other_commits(const struct era_metadata *md,
+			      const struct era_scan *scan)
+{
+	for (uint64_t block = 0; block < scan->nr_blocks; block++)
+		if (era_scan_role(scan, block) == ROLE_INDEX &&
+		    block != md->sb.space_map.bitmap_root)
+			return true;
+	return false;
+}
+
+void era_newer_find_gap(struct era_newer *newer, const struct era_metadata *md,
+			const struct era_scan *scan)
+{
+	uint32_t last = era_metadata_last_archived(md), next = 0;
+
+	if (md->writesets_lost || !has_other_commits(md, scan))
+		return;
+	for (size_t i = 0; i < md->nr_writesets && !newer->missing; i++) {
+		const struct era_writeset *ws = &md->writesets[i];
+
+		if (ws->open)
+			continue;
+		if (next && ws->era != next)
+			newer->missing = next;
+		next = ws->era + 1;
+	}
+	if (!newer->missing && next && next <= last)
+		newer->missing = next;
+	newer->found |= newer->missing != 0;
+}
+
+/* The root of an era's archived writeset that is reachable; 0: none is. */
+static uint64_t archived_root(const struct era_metadata *md, uint32_t era)
+{
+	size_t low = 0, high = md->nr_writesets;
+
+	while (low < high) {
+		size_t at = (low + high) / 2;
+
+		if (md->writesets[at].era < era)
+			low = at + 1;
+		else
+			high = at;
+	}
+	return low < md->nr_writesets && md->writesets[low].era == era &&
+			       !md->writesets[low].open
+		       ? md->writesets[low].words.root
+		       : 0;
+}
+
+/* Whether another leaf, or the reachable tree, names another root for it. */
+static bool is_named_twice(const struct era_metadata *md,
+			   const struct era_orphans *orphans, size_t i)
+{
+	const struct orphan_writeset *ws = &orphans->writesets[i];
+	uint64_t root = archived_root(md, ws->era);
+
+	return (root && root != ws->root) ||
+	       (i && ws[-1].era == ws->era && ws[-1].root != ws->root) ||
+	       (i + 1 < orphans->nr_writesets && ws[1].era == ws->era &&
+		ws[1].root != ws->root);
+}
+
+/* The writesets of eras that have two, what is lost of them as written. */
+static int add_twice(struct era_layers *layers, const struct era_metadata *md,
+		     const struct era_orphans *orphans, uint32_t *lowest)
+{
+	int r = 0;
+
+	*lowest = 0;
+	for (size_t i = 0; i < orphans->nr_writesets && !r; i++) {
+		const struct orphan_writeset *ws = &orphans->writesets[i];
+		struct era_layer layer = { .class = ERA_ORPHAN,
+					   .map = &ws->words,
+					   .era = ws->era,
+					   .lost_era = ws->era,
+					   .lost_class = ERA_ORPHAN,
+					   .data = { 0, ws->nr_bits } };
+
+		if (!is_named_twice(md, orphans, i))
+			continue;
+		if (!*lowest)
+			*lowest = ws->era;
+		r = era_layers_add(layers, &layer);
+	}
+	return r;
+}
+
+int era_newer_find_twice(struct era_newer *newer, const struct era_metadata *md,
+			 const struct era_orphans *orphans)
+{
+	struct era_beyond beyond = { .lowest = 0 };
+	struct era_layers layers = { NULL, 0 };
+	uint32_t lowest = 0;
+	int r = era_layers_add_metadata(&layers, md, ERA_REACHABLE,
+					ERA_REACHABLE);
+
+	if (!r)
+		r = add_twice(&layers, md, orphans, &lowest);
+	if (!r && lowest)
+		r = era_beyond(&beyond, md->device, md->sb.geometry.nr_blocks,
+			       &layers);
+	era_layers_release(&layers);
+	if (r || !beyond.lowest)
+		return r;
+	newer->twice = lowest;
+	newer->found = true;
+	if (!newer->fork_era || lowest < newer->fork_era)
+		newer->fork_era = lowest;
+	if (newer->greatest_era < orphans->greatest_era)
+		newer->greatest_era = orphans->greatest_era;
+	return 0;
+}
+
 static uint64_t count_unreadable(const struct era_scan *scan,
 				 const struct block_set *reachable)
 {
@@ -119,6 +233,36 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 	return 0;
 }
 
+static void report_newer(const struct era_newer *newer,
+			 struct era_report *report)
+{
+	if (newer->missing)
+		era_report_kind(report, ERA_KIND_LOST_WRITE, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"the writeset tree lacks era %" PRIu32
+				", and has others: a write of it was lost; run "
+				"era_repair",
+				newer->missing);
+	else if (newer->twice && !newer->nr_data_blocks)
+		era_report_kind(
+			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"two tables have recorded era %" PRIu32
+			": one was loaded before the suspend of the other; "
+			"run era_repair",
+			newer->twice);
+	else
+		era_report_kind(
+			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"a newer history reaches era %" PRIu32 "; %" PRIu64
+			" blocks written since era %" PRIu32
+			" are not in the current one: the table was loaded "
+			"before the suspend; run era_repair",
+			newer->greatest_era, newer->nr_data_blocks,
+			newer->fork_era);
+}
+
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
 		   const struct block_set *in_use, struct era_report *report)
@@ -131,16 +275,12 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 				     md->sb.geometry.nr_blocks, false);
 	if (!r)
 		r = era_newer_compare(newer, md, NULL, &orphans);
+	if (!r)
+		r = era_newer_find_twice(newer, md, &orphans);
+	if (!r)
+		era_newer_find_gap(newer, md, scan);
 	if (!r && newer->found)
-		era_report_kind(
-			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
-			ERA_NO_DATA,
-			"a newer history reaches era %" PRIu32 "; %" PRIu64
-			" blocks written since era %" PRIu32
-			" are not in the current one: the table was loaded "
-			"before the suspend; run era_repair",
-			newer->greatest_era, newer->nr_data_blocks,
-			newer->fork_era);
+		report_newer(newer, report);
 	else if (!r)
 		r = find_later(newer, md, &orphans, reachable, in_use, report);
 	era_orphans_release(&orphans);

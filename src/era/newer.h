@@ -16,6 +16,10 @@ struct era_newer {
 	/* one later commit than the superblock's is proven, and no more */
 	bool cut_short;
 	struct era_superblock last; /* that commit's */
+	/* an era that two writesets are recorded of; 0: none is */
+	uint32_t twice;
+	/* an era that the writeset tree lacks, between others; 0: none is */
+	uint32_t missing;
 	uint64_t nr_unreadable; /* unreferenced blocks that may know of one */
 };
 
@@ -27,6 +31,28 @@ struct era_newer {
 int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 		      const struct era_metadata *second,
 		      const struct era_orphans *orphans);
+
+/*
+ * Whether the reachable writeset tree is an older one, sound as its blocks may
+ * be: every era is archived when the next one begins, and writesets are
+ * digested in order (metadata_era_archive and metadata_digest_lookup_writeset,
+ * dm-era-target.c), so the kernel's tree is a row of eras without a gap, up to
+ * the last archived one. Metadata that was made from XML and in which no kernel
+ * has left a commit yet can have any. Then newer->found is set, and
+ * newer->missing to an era that is not there.
+ */
+void era_newer_find_gap(struct era_newer *newer, const struct era_metadata *md,
+			const struct era_scan *scan);
+
+/*
+ * Whether two tables have recorded the same era: an era is archived once, so
+ * in one history it has one bitset (metadata_era_archive, dm-era-target.c).
+ * Where md dates all that the two can have marked, what is lost of them
+ * included, nothing is missing; else newer->found is set, and newer->twice to
+ * the lowest such era. Returns 0, -ENOMEM or the errno of a read.
+ */
+int era_newer_find_twice(struct era_newer *newer, const struct era_metadata *md,
+			 const struct era_orphans *orphans);
 
 /*
  * The whole of it for metadata that was just loaded: finishes the scan and

@@ -30,6 +30,18 @@ static int note_greatest(void *arg, uint32_t first, const uint32_t *eras,
 	return 0;
 }
 
+/* One a second, with nothing written in any of them, for eleven days. */
+#define IDLE_ERAS 1000000
+
+uint32_t era_salvage_unreached(const struct era_salvage *s, uint32_t era)
+{
+	uint32_t named = s->options.geometry.current_era;
+
+	if (named)
+		return era < named ? named : era;
+	return era < UINT32_MAX - IDLE_ERAS ? era + IDLE_ERAS : UINT32_MAX;
+}
+
 int era_salvage_newest_era(const struct era_salvage *s, uint32_t *newest)
 {
 	uint32_t greatest = s->options.geometry.current_era;
@@ -103,13 +115,21 @@ static int compare(struct era_salvage *s)
 		r = era_salvage_find_later(s);
 	if (r || s->second_is == ERA_SECOND_LATER)
 		return r;
-	/* rot makes no sound block of another kind */
-	s->forked = s->newer.found || s->nr_foreign;
 	/*
 	 * A lost write leaves a sound older block, too. What is newer has to
 	 * be seen before it can be shown to be whole.
 	 */
-	return !r && s->newer.found ? era_salvage_find_other(s) : r;
+	if (s->newer.found)
+		r = era_salvage_find_other(s);
+	/* signs of which no state can be shown to have all */
+	if (!r)
+		r = era_newer_find_twice(&s->newer, &s->md, &s->orphans);
+	if (!r)
+		era_newer_find_gap(&s->newer, &s->md, &s->scan);
+	s->unaccounted |= s->newer.missing != 0;
+	/* rot makes no sound block of another kind */
+	s->forked = s->newer.found || s->nr_foreign || s->unaccounted;
+	return r;
 }
 
 /*

@@ -52,6 +52,9 @@ struct era_salvage {
 	/* bits past a bitset's end, which are to be written anew without */
 	bool stray_bits;
 	bool trees_sound; /* on the device, not only as corrected */
+	/* sound trees, but not what the space map counts (era/accounts.h), or
+	 * a snapshot whose blocks were used again */
+	bool unaccounted;
 	/* a newer history may lie where nothing could be read, and the user
 	 * would not have it looked for */
 	bool passed_over;

@@ -22,7 +22,7 @@ static int add_proven(const struct era_salvage *s,
 		block_set_merge(blocks, &walk.seen);
 	if (!r) {
 		walk_next_pass(&walk);
-		r = space_map_check(&walk, &sb->space_map, &where, false);
+		r = space_map_check(&walk, &sb->space_map, &where, false, NULL);
 	}
 	if (!r)
 		block_set_merge(blocks, &walk.seen);

@@ -245,7 +245,8 @@ static int drop_all_reused(struct era_salvage *s, uint32_t *era)
 static int lowest_own_era(struct era_salvage *s, uint32_t *era)
 {
 	struct era_beyond beyond = { .lowest = 0 };
-	int r = era_metadata_beyond(&beyond, &s->second, &s->md);
+	int r = era_metadata_beyond(&beyond, &s->second, &s->md,
+				    s->md.sb.geometry.nr_blocks);
 
 	*era = beyond.lowest;
 	return r;
@@ -296,9 +297,19 @@ static int assume_all(struct era_salvage *s, uint32_t newest)
 
 	era_report(s->report, ERA_ASSUMED, NULL,
 		   ((struct era_data_range){ 0, s->geometry.nr_blocks }),
-		   "a table was loaded too early, and of what the other one "
-		   "recorded an unknown part is overwritten: every data block "
-		   "counts as written in era %" PRIu32,
+		   s->newer.missing
+			   ? "the writeset tree is an older one, for a write "
+			     "of it was lost: every data block counts as "
+			     "written in era %" PRIu32
+		   : s->newer.found || s->nr_foreign
+			   ? "a table was loaded too early, and of what the "
+			     "other one recorded an unknown part is "
+			     "overwritten: every data block counts as written "
+			     "in era %" PRIu32
+			   : "the space map does not agree with the trees: a "
+			     "write was lost, or a table was loaded too early: "
+			     "every data block counts as written in era "
+			     "%" PRIu32,
 		   newest);
 	return era_layers_add(&s->layers, &layer);
 }
@@ -326,6 +337,26 @@ static int settle_reused(struct era_salvage *s, uint32_t *own, bool *whole)
 	return 0;
 }
 
+/*
+ * The origin can have grown since the reachable state. What is too large costs
+ * nothing: the kernel shrinks it to its table (metadata_resize,
+ * dm-era-target.c).
+ */
+static void grow(struct era_salvage *s, bool whole)
+{
+	uint32_t *nr_blocks = &s->geometry.nr_blocks;
+
+	if (whole && *nr_blocks < s->second.sb.geometry.nr_blocks)
+		*nr_blocks = s->second.sb.geometry.nr_blocks;
+	for (size_t i = 0; i < s->orphans.nr_writesets; i++) {
+		const struct orphan_writeset *ws = &s->orphans.writesets[i];
+
+		if (ws->era > s->md.sb.geometry.current_era &&
+		    *nr_blocks < ws->nr_bits)
+			*nr_blocks = ws->nr_bits;
+	}
+}
+
 int era_salvage_plan_fork(struct era_salvage *s)
 {
 	bool whole = s->second_is == ERA_SECOND_OTHER;
@@ -337,6 +368,8 @@ int era_salvage_plan_fork(struct era_salvage *s)
 		r = settle_reused(s, &own, &whole);
 	if (!r)
 		r = era_salvage_collect_orphans(s, true, !whole);
+	if (!r)
+		grow(s, whole);
 	if (whole && is_reuse_alone(s))
 		s->md.writesets_lost = false;
 	if (!r)
@@ -353,6 +386,9 @@ int era_salvage_plan_fork(struct era_salvage *s)
 		r = era_salvage_newest_era(s, &newest);
 	if (r)
 		return r;
+	/* of what is overwritten nobody knows how many eras it took */
+	if (!whole)
+		newest = era_salvage_unreached(s, newest);
 	s->geometry.current_era = newest;
 	return whole ? redate(s, nr_reachable, own) : assume_all(s, newest);
 }

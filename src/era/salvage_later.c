@@ -16,16 +16,24 @@
 
 /*
  * Takes a state that is later than the superblock's, says all that the
- * reachable trees do, and all that the orphans do.
+ * reachable trees do, and all that the orphans do. idle: as era_later's.
  */
-static int take(struct era_salvage *s, const struct era_superblock *sb)
+static int take(struct era_salvage *s, const struct era_superblock *sb,
+		bool idle)
 {
+	struct era_superblock dated = *sb;
 	struct era_beyond own = { .watched = 0 };
 	struct era_newer left = { .found = true };
-	int r = era_metadata_load_state(&s->second, s->device, sb);
+	int r;
+
+	if (idle)
+		dated.geometry.current_era =
+			era_salvage_unreached(s, dated.geometry.current_era);
+	r = era_metadata_load_state(&s->second, s->device, &dated);
 
 	if (!r)
-		r = era_metadata_beyond(&own, &s->second, &s->md);
+		r = era_metadata_beyond(&own, &s->second, &s->md,
+					s->second.sb.geometry.nr_blocks);
 	if (!r && !own.lowest)
 		r = era_newer_compare(&left, &s->second, NULL, &s->orphans);
 	if (!r && !left.found)
@@ -58,7 +66,7 @@ static int take_greatest(struct era_salvage *s, bool ahead)
 	if (!r && best &&
 	    (!ahead ||
 	     era_later_is_ahead(&s->md.sb, &best->sb, s->scan.nr_blocks)))
-		r = take(s, &best->sb);
+		r = take(s, &best->sb, best->digested);
 	free(states);
 	return r;
 }
@@ -81,7 +89,7 @@ int era_salvage_find_later(struct era_salvage *s)
 	s->newer.nr_data_blocks = later.nr_data_blocks;
 	if (later.reused)
 		return take_greatest(s, false);
-	return later.write_lost ? 0 : take(s, &later.last.sb);
+	return later.write_lost ? 0 : take(s, &later.last.sb, later.idle);
 }
 
 int era_salvage_plan_later(struct era_salvage *s)
@@ -91,6 +99,8 @@ int era_salvage_plan_later(struct era_salvage *s)
 
 	if (!r)
 		r = era_salvage_add_second(s);
+	/* the origin can have grown or shrunk since */
+	s->geometry.nr_blocks = s->second.sb.geometry.nr_blocks;
 	if (s->geometry.current_era < s->second.sb.geometry.current_era)
 		s->geometry.current_era = s->second.sb.geometry.current_era;
 	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,

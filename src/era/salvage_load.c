@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "era/accounts.h"
 #include "era/salvage_parts.h"
 
 #define WINDOW_BLOCKS 256 /* array blocks read at a time */
@@ -257,6 +258,8 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 		return 0;
 	if (era_superblock_read(&copy, s->device, s->md.sb.metadata_snap,
 				walk->report)) {
+		s->unaccounted |= era_role_is_sound(
+			era_scan_role(&s->scan, s->md.sb.metadata_snap));
 		merge_snapshot(s, walk);
 		return 0;
 	}
@@ -267,22 +270,28 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 	s->has_snapshot =
 		!walk->nr_faults && !survey.nr_lost && !survey.nr_foreign;
 	s->lost_snapshot = !s->has_snapshot;
+	s->unaccounted |= walk->nr_foreign || survey.nr_foreign;
 	s->snapshot_corrected = nr_corrected(s, walk) || survey.nr_stray;
 	return r;
 }
 
-/* The space map's own blocks; whether its counts are right is not asked. */
+/* The space map's own blocks, and whether its counts are what was met. */
 static int load_space_map(struct era_salvage *s, struct walk *walk)
 {
 	const struct space_map_root *root = &s->md.sb.space_map;
 	struct era_where where = { NULL, "superblock", 0 };
 	struct space_map_root covered = *root;
+	struct era_accounts accounts = { .nr_faults = 0 };
 	int r;
 
 	if (covered.nr_blocks > walk->nr_blocks)
 		covered.nr_blocks = walk->nr_blocks;
 	walk_next_pass(walk);
-	r = space_map_check(walk, &covered, &where, false);
+	r = space_map_check(walk, &covered, &where,
+			    !s->nr_faults && !s->lost_snapshot &&
+				    !s->rebuilt_superblock,
+			    &accounts.space_map);
+	s->unaccounted |= era_accounts_disagree(&accounts);
 	s->rest_corrected =
 		nr_corrected(s, walk) ||
 		era_substitute_of(&s->corrected, ERA_SUPERBLOCK_LOCATION);
@@ -346,18 +355,23 @@ static int attach(struct era_salvage *s, struct walk *walk)
 
 int era_salvage_load(struct era_salvage *s, const struct era_superblock *sb)
 {
+	struct ref_counts refs;
 	struct softened soft;
 	struct walk walk;
 	bool damaged;
 	int r;
 
 	soften_init(&soft, s->report);
+	r = ref_counts_init(&refs, s->scan.nr_blocks);
+	if (r)
+		return r;
+	refs.counts[ERA_SUPERBLOCK_LOCATION] = 1;
 	/* without roots there is nothing to walk, and nothing to report */
 	r = walk_init(&walk, s->device,
 		      s->rebuilt_superblock && !s->rebuilt.proven
 			      ? NULL
 			      : &soft.report,
-		      NULL);
+		      &refs);
 	if (!r)
 		r = load_live(s, &walk, sb);
 	damaged = walk.nr_faults;
@@ -365,6 +379,9 @@ int era_salvage_load(struct era_salvage *s, const struct era_superblock *sb)
 		r = load_snapshot(s, &walk);
 	if (!r)
 		r = load_space_map(s, &walk);
+	/* what is attached is no pointer that was found */
+	walk.refs = NULL;
+	ref_counts_release(&refs);
 	if (!r)
 		r = era_salvage_collect_orphans(s, !era_salvage_has_roots(s),
 						false);

@@ -105,6 +105,25 @@ static void report_rebuilt(struct era_salvage *s)
 			rb->sb.geometry.current_era);
 }
 
+/*
+ * Where no writeset of the proven state names its era, any number of eras
+ * without a write can have gone before it.
+ */
+static void pass_idle_eras(struct era_salvage *s)
+{
+	struct era_geometry *g = &s->rebuilt.sb.geometry;
+	uint32_t era = era_salvage_unreached(s, g->current_era);
+
+	if (!s->rebuilt.proven || !s->rebuilt.era_inferred ||
+	    era == g->current_era)
+		return;
+	era_report(s->report, ERA_NOTE, NULL, ERA_NO_DATA,
+		   "eras without a write leave no trace: it goes on as era "
+		   "%" PRIu32 ", so that no era that was reported comes again",
+		   era);
+	g->current_era = era;
+}
+
 /* A superblock from what the rest of the device says. */
 int era_salvage_rebuild(struct era_salvage *s, struct era_superblock *sb)
 {
@@ -134,6 +153,8 @@ int era_salvage_rebuild(struct era_salvage *s, struct era_superblock *sb)
 		r = check_rebuilt(s);
 	if (!r)
 		report_rebuilt(s);
+	if (!r)
+		pass_idle_eras(s);
 	*sb = s->rebuilt.sb;
 	return r;
 }
@@ -162,7 +183,7 @@ static int add_unproven(struct era_salvage *s)
 			s->geometry.current_era);
 	r = era_salvage_newest_era(s, &newest);
 	if (s->geometry.current_era < newest)
-		s->geometry.current_era = newest;
+		s->geometry.current_era = era_salvage_unreached(s, newest);
 	layer.class = ERA_ASSUMPTION;
 	layer.era = s->geometry.current_era;
 	return r ? r : era_layers_add(&s->layers, &layer);
@@ -195,7 +216,8 @@ static int compare_state(struct era_salvage *s, const struct era_superblock *sb)
 	int r = era_metadata_load_state(&md, s->device, sb);
 
 	if (!r)
-		r = era_metadata_beyond(&beyond, &s->md, &md);
+		r = era_metadata_beyond(&beyond, &s->md, &md,
+					s->md.sb.geometry.nr_blocks);
 	s->newer.found = s->newer.found || beyond.lowest;
 	era_metadata_release(&md);
 	return r == -EUCLEAN ? 0 : r;

@@ -93,7 +93,8 @@ static int is_untouched(const struct era_salvage *s,
 static int is_dominated(struct era_salvage *s, bool *dominated)
 {
 	struct era_beyond beyond = { .lowest = 0 };
-	int r = era_metadata_beyond(&beyond, &s->md, &s->second);
+	int r = era_metadata_beyond(&beyond, &s->md, &s->second,
+				    s->md.sb.geometry.nr_blocks);
 
 	*dominated = !beyond.lowest;
 	return r;

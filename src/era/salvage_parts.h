@@ -73,9 +73,18 @@ int era_salvage_compare_nameless(struct era_salvage *s,
 /* Appends what the second state says to the result's layers, as orphans. */
 int era_salvage_add_second(struct era_salvage *s);
 /*
- * An era later than all that anything on the device speaks of: what was written
- * after a fork counts as written in it, and it is the new current one.
+ * An era later than all that anything on the device speaks of, and that the
+ * user knows of: what was written after a fork counts as written in it, and it
+ * is the new current one.
  */
 int era_salvage_newest_era(const struct era_salvage *s, uint32_t *newest);
+/*
+ * An era that was never reached, where era is the last that left a trace. An
+ * era without a write leaves none once it is digested, so any number of them
+ * can have come, and been reported, since: what counts as written in the era
+ * returned is on the list since each of them. Where the user has named the
+ * current era, that one and era bound them all.
+ */
+uint32_t era_salvage_unreached(const struct era_salvage *s, uint32_t era);
 
 #endif

@@ -72,6 +72,12 @@ static inline enum era_role era_scan_role(const struct era_scan *scan,
 				       : ROLE_UNKNOWN;
 }
 
+/* Whether a block of this role has the right checksum, whatever it is. */
+static inline bool era_role_is_sound(enum era_role role)
+{
+	return role > ROLE_UNKNOWN && role < ROLE_UNREAD;
+}
+
 static inline bool era_role_is_node(enum era_role role)
 {
 	return role >= ROLE_INTERNAL && role <= ROLE_WRITESETS;

@@ -333,6 +333,20 @@ bool era_superblock_is_cut_off(const struct era_superblock *sb,
 	return true;
 }
 
+bool era_superblock_is_too_long(const struct era_superblock *sb,
+				struct era_report *report)
+{
+	struct era_where where = { NULL, "superblock", sb->location };
+
+	if (sb->space_map.nr_blocks <= MAX_METADATA_BLOCKS)
+		return false;
+	era_report(report, ERA_FATAL, &where, ERA_NO_DATA,
+		   "the space map counts %" PRIu64
+		   " metadata blocks, more than its format can (%u)",
+		   sb->space_map.nr_blocks, MAX_METADATA_BLOCKS);
+	return true;
+}
+
 int era_superblock_invalidate(struct era_device *device)
 {
 	uint8_t data[ERA_BLOCK_SIZE] = { 0 };

@@ -71,6 +71,13 @@ bool era_superblock_is_cut_off(const struct era_superblock *sb,
 			       struct era_report *report);
 
 /*
+ * Whether the space map claims more blocks than its format can count, reported
+ * as fatal.
+ */
+bool era_superblock_is_too_long(const struct era_superblock *sb,
+				struct era_report *report);
+
+/*
  * Writes a block that holds the magic, a readable note and a checksum that
  * cannot match, so that neither the kernel nor a reader takes the device for
  * whole or for empty, and flushes it.

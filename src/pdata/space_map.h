@@ -40,17 +40,30 @@ static inline void bitmap_set_count(uint8_t *bitmap, uint32_t i,
 	*byte = (uint8_t)((*byte & ~(3u << shift)) | bits << shift);
 }
 
+/* How a space map and the pointers that were found disagree. */
+struct space_map_verdict {
+	bool compared;	 /* all counts were */
+	uint64_t nr_low; /* blocks counted too low */
+	/* counted too high, or counted though nothing leads there; but for
+	 * superblock copies, which a metadata snapshot that failed leaves */
+	uint64_t nr_high;
+	/* the counts do not add up to what the superblock and the index say:
+	 * they were not written by the same commit */
+	bool totals_differ;
+};
+
 /*
  * Counts the blocks of the space map itself into walk->refs, which by then
  * has all others, and then compares every count, nr_allocated and nr_free
  * with the truth. Leaks and wrong totals are non-fatal; a count lower than
  * the truth is fatal, and so is a part that cannot be read.
  * Counts are compared only where compare is true: where the trees are
- * damaged, what is reachable is not known.
+ * damaged, what is reachable is not known. verdict may be NULL.
  * Returns 0 whatever was found, or -ENOMEM.
  */
 int space_map_check(struct walk *walk, const struct space_map_root *root,
-		    const struct era_where *parent, bool compare);
+		    const struct era_where *parent, bool compare,
+		    struct space_map_verdict *verdict);
 
 /* Bitmap blocks that counts for nr_blocks take. */
 static inline uint32_t space_map_nr_bitmaps(uint64_t nr_blocks)

@@ -115,7 +115,7 @@ static void check(struct fixture *f)
 	fake_report_init(&f->report);
 	cr_assert_eq(
 		walk_init(&walk, &f->fake.device, &f->report.report, &refs), 0);
-	cr_assert_eq(space_map_check(&walk, &f->root, NULL, true), 0);
+	cr_assert_eq(space_map_check(&walk, &f->root, NULL, true, NULL), 0);
 	cr_assert_eq(walk.nr_faults, f->report.report.nr[ERA_FATAL]);
 	walk_release(&walk);
 	ref_counts_release(&refs);
