@@ -324,7 +324,8 @@ static int repair(const struct arguments *args, struct era_salvage *salvage,
 		  enum era_repair_need need, struct repair_summary *summary,
 		  struct era_report *report)
 {
-	struct era_repair_told told = { repair_summary_raised, summary };
+	struct era_repair_told told = { .raised = repair_summary_raised,
+					.arg = summary };
 	char undo[ACTIVATE_PATH_MAX - 8];
 	int r;
 

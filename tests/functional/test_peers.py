@@ -28,7 +28,7 @@ def test_the_cpp_suite_dumps_the_same(run, image, cpp, name):
 
 def restored(run, name, tmp_path):
     path = tmp_path / "ours"
-    assert run("era_restore", "-i", "-", "-o", path,
+    assert run("era_restore", "--force", "-i", "-", "-o", path,
                stdin=data.dump(name)).status == 0
     return path
 

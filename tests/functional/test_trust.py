@@ -474,7 +474,7 @@ def test_a_device_that_is_cut_short_while_it_is_read(all_tools, run, tmp_path,
         ends.add(process.wait(60))
         if not process.returncode:
             assert filecmp.cmp(xml, tmp_path / "out", shallow=False)
-    assert ends <= {0, 1}
+    assert ends <= {0, 1, 2}
 
 
 def set_capacity(device):
