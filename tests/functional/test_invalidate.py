@@ -51,9 +51,18 @@ def test_all_blocks_were_written_since_era_0(run, image):
     assert parse_ranges(since(run, 0, image("clean"))) == [[0, 512]]
 
 
+@pytest.mark.parametrize("era", [2, 3])
+def test_nothing_was_written_since_an_era_without_writes(run, image, era):
+    path = image("built", build([1, 0, 1], current_era=3))
+    assert since(run, era, path) == b"<blocks>\n</blocks>\n"
+
+
 @pytest.mark.parametrize("era", ["7", "4294967295"])
-def test_nothing_was_written_since_a_later_era(run, image, era):
-    assert since(run, era, image("clean")) == b"<blocks>\n</blocks>\n"
+def test_an_era_that_has_not_begun_has_no_list(run, image, era):
+    """An empty one would pass for "nothing was written"."""
+    result = run("era_invalidate", "--written-since", era, image("clean"))
+    assert (result.status, result.out) == (2, b"")
+    assert f"era {era} has not begun" in result.err
 
 
 def test_single_blocks_and_ranges_have_their_own_elements(run, image):
@@ -101,9 +110,12 @@ def test_a_writeset_may_have_another_size_than_the_device(run, image,
 def test_reads_the_metadata_snapshot(run, image, name, option):
     reader = Metadata(data.read(name))
     path = image(name)
-    for era in range(1, reader.superblock().current_era + 1):
+    end = reader.superblock(reader.superblock().metadata_snap).current_era
+    for era in range(1, end):
         assert parse_blocks(since(run, era, path, option)) == \
             reader.since(era, snapshot=True)
+    result = run("era_invalidate", "--written-since", end, option, path)
+    assert (result.status, result.out) == (2, b"")
 
 
 def test_says_that_there_is_no_metadata_snapshot(run, image):
@@ -163,7 +175,8 @@ def test_json_has_begin_and_length(run, image, tmp_path, unit, scale):
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_no_blocks_in_any_format(run, image, form):
-    out = since(run, 100, image("clean"), f"--format={form}")
+    path = image("built", build([1, 0, 1], current_era=3))
+    out = since(run, 3, path, f"--format={form}")
     if form == "text":
         assert out == b""
     else:

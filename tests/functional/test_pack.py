@@ -303,7 +303,7 @@ def test_usage(run, all_tools, tmp_path, tool):
     for options in [], ["-i", tmp_path / "x"], ["-o", tmp_path / "x"]:
         process = all_tools.popen(tool, *map(str, options), stderr=-1)
         assert "given (-" in process.communicate()[1].decode()
-        assert process.returncode == 1
+        assert process.returncode == 2
     assert run(tool, "-i", tmp_path / "x", "-o", tmp_path / "y").status == 2
     assert not list(tmp_path.iterdir())
     assert run(tool, "--help").status == 0
