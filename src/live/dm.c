@@ -302,14 +302,16 @@ static int explain_control(struct era_report *report)
 		return 0;
 	}
 	if (err == EACCES || err == EPERM)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "no permission to use the device-mapper (%s): only "
-			   "root has it",
-			   CONTROL);
+		era_report_kind(
+			report, ERA_KIND_ACCESS, ERA_FATAL, NULL, ERA_NO_DATA,
+			"no permission to use the device-mapper (%s): only "
+			"root has it",
+			CONTROL);
 	else
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "this host has no device-mapper: %s: %s", CONTROL,
-			   strerror(err));
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"this host has no device-mapper: %s: %s",
+				CONTROL, strerror(err));
 	return -err;
 }
 
@@ -319,23 +321,26 @@ static int explain(const struct request *req, const char *what, int r,
 	const char *name = req->name ? req->name : "device-mapper";
 
 	if (r == -ETIMEDOUT)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: cannot %s: no answer within %u seconds", name,
-			   what, req->seconds);
+		era_report_kind(report, ERA_KIND_BUSY, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"%s: cannot %s: no answer within %u seconds",
+				name, what, req->seconds);
 	else if (r == -EBUSY && req->asks_target)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: is suspended, and whoever asks it anything "
-			   "waits until it is resumed",
-			   name);
+		era_report_kind(
+			report, ERA_KIND_BUSY, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: is suspended, and whoever asks it anything "
+			"waits until it is resumed",
+			name);
 	else if (explain_control(report))
 		return r;
 	else if (r == -ENXIO && req->name)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: no such device-mapper device", name);
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s: no such device-mapper device",
+				name);
 	else
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: cannot %s: %s", name, what,
-			   said && *said ? said : strerror(-r));
+		era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s: cannot %s: %s", name, what,
+				said && *said ? said : strerror(-r));
 	return r;
 }
 

@@ -144,10 +144,10 @@ int live_era_ask(struct live_era *era, unsigned int seconds,
 		return 0;
 	}
 	if (r) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s",
-			   era->info.name,
-			   r == -ENXIO ? "the device has gone away"
-				       : strerror(-r));
+		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s: %s", era->info.name,
+				r == -ENXIO ? "the device has gone away"
+					    : strerror(-r));
 		return r;
 	}
 	for (size_t i = 0; i < targets.nr; i++) {

@@ -44,12 +44,14 @@ int live_lock(const char *name, struct era_report *report)
 	if (!r)
 		return fd;
 	if (r == -EBUSY)
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: another of the era tools is at work on it",
-			   name);
+		era_report_kind(report, ERA_KIND_BUSY, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"%s: another of the era tools is at work on it",
+				name);
 	else
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "cannot lock %s: %s", path, strerror(-r));
+		era_report_kind(report, ERA_KIND_SYSTEM, ERA_FATAL, NULL,
+				ERA_NO_DATA, "cannot lock %s: %s", path,
+				strerror(-r));
 	if (fd >= 0)
 		close(fd);
 	return r;

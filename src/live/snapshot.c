@@ -124,9 +124,9 @@ static int failed(const struct live_snapshot *snapshot, const char *what, int r,
 	else if (r == -EINVAL)
 		why = "the kernel refuses it; somebody else has just taken "
 		      "or dropped one";
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: the metadata snapshot was not %s: %s", snapshot->name,
-		   what, why);
+	era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
+			ERA_NO_DATA, "%s: the metadata snapshot was not %s: %s",
+			snapshot->name, what, why);
 	return r;
 }
 

@@ -102,16 +102,19 @@ static int read_lines(struct activation *activation, const char *path,
 	for (unsigned int nr = 1; fgets(line, sizeof(line), file); nr++) {
 		if (!take_line(activation, line))
 			continue;
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "%s: line %u is none of METADATA=/PATH, "
-			   "ORIGIN=/PATH, BLOCK_SIZE=SECTORS, INITRAMFS=yes",
-			   path, nr);
+		era_report_kind(
+			report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"%s: line %u is none of METADATA=/PATH, "
+			"ORIGIN=/PATH, BLOCK_SIZE=SECTORS, INITRAMFS=yes",
+			path, nr);
 		return -EINVAL;
 	}
 	if (ferror(file) || (*activation->metadata && *activation->origin))
 		return ferror(file) ? -EIO : 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: names no %s",
-		   path, *activation->metadata ? "ORIGIN" : "METADATA");
+	era_report_kind(report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+			ERA_NO_DATA, "%s: names no %s", path,
+			*activation->metadata ? "ORIGIN" : "METADATA");
 	return -EINVAL;
 }
 
@@ -122,8 +125,8 @@ int activation_read(struct activation *activation, const char *path,
 	int r = -errno;
 
 	if (!file) {
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s", path,
-			   strerror(-r));
+		era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s: %s", path, strerror(-r));
 		return r;
 	}
 	r = read_lines(activation, path, file, report);

@@ -73,12 +73,13 @@ static int judge(const char *command, int status, struct era_report *report)
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
 	if (WIFEXITED(status))
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "'%s' exited with %d", command, WEXITSTATUS(status));
+		era_report_kind(report, ERA_KIND_SYSTEM, ERA_FATAL, NULL,
+				ERA_NO_DATA, "'%s' exited with %d", command,
+				WEXITSTATUS(status));
 	else
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "'%s' was ended by signal %d", command,
-			   WTERMSIG(status));
+		era_report_kind(report, ERA_KIND_SYSTEM, ERA_FATAL, NULL,
+				ERA_NO_DATA, "'%s' was ended by signal %d",
+				command, WTERMSIG(status));
 	return -ECANCELED;
 }
 
@@ -92,9 +93,9 @@ static int wait_for(pid_t pid, const char *command, unsigned int seconds,
 	end_group(pid);
 	if (told_to_end)
 		return -EINTR;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "'%s' was not over after %u seconds, and was ended", command,
-		   seconds);
+	era_report_kind(report, ERA_KIND_SYSTEM, ERA_FATAL, NULL, ERA_NO_DATA,
+			"'%s' was not over after %u seconds, and was ended",
+			command, seconds);
 	return -ETIMEDOUT;
 }
 

@@ -161,7 +161,8 @@ refuse(struct era_report *report, int r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s", text);
+	era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
+			ERA_NO_DATA, "%s", text);
 	return r;
 }
 

@@ -167,17 +167,19 @@ static int resolve_since(struct arguments *args, struct era_report *report)
 	if (!file) {
 		int r = -errno;
 
-		era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-			   "--since %s: is no era, and no file: %s",
-			   args->since, strerror(-r));
+		era_report_kind(report, ERA_KIND_USAGE, ERA_FATAL, NULL,
+				ERA_NO_DATA,
+				"--since %s: is no era, and no file: %s",
+				args->since, strerror(-r));
 		return r;
 	}
 	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
 	fclose(file);
 	if (take_number(text, &args->era))
 		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: holds no era as --save writes it", args->since);
+	era_report_kind(report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
+			ERA_NO_DATA, "%s: holds no era as --save writes it",
+			args->since);
 	return -EINVAL;
 }
 
@@ -200,7 +202,8 @@ static int save_era(const char *path, uint32_t era, struct era_report *report)
 static int refuse(struct era_report *report, int r, const char *name,
 		  const char *why)
 {
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA, "%s: %s", name, why);
+	era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
+			ERA_NO_DATA, "%s: %s", name, why);
 	return r;
 }
 
@@ -247,11 +250,12 @@ static int check_era(const struct live_era *era, const struct arguments *args,
 {
 	if (args->era <= era->era)
 		return 0;
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s: is in era %" PRIu32 ", and has not reached %" PRIu32
-		   ": that era was saved from other metadata; take a full "
-		   "backup (--since 0)",
-		   args->name, era->era, args->era);
+	era_report_kind(report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: is in era %" PRIu32
+			", and has not reached %" PRIu32
+			": that era was saved from other metadata; take a full "
+			"backup (--since 0)",
+			args->name, era->era, args->era);
 	return -EINVAL;
 }
 
@@ -344,9 +348,9 @@ static int open_metadata_device(struct era_device *device,
 	    major(st.st_rdev) == major_nr && minor(st.st_rdev) == minor_nr)
 		return 0;
 	era_device_close(device);
-	era_report(report, ERA_FATAL, NULL, ERA_NO_DATA,
-		   "%s is not the metadata device %s", era->table.metadata,
-		   era->table.metadata_numbers);
+	era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s is not the metadata device %s", era->table.metadata,
+			era->table.metadata_numbers);
 	return -ENODEV;
 }
 

@@ -20,7 +20,7 @@ NO_SUCH = "no-such-device"
 
 def bad_usage(tool):
     """What wrong usage exits with."""
-    return STATUSES.get(tool, (1,))[-1]
+    return STATUSES.get(tool, (2,))[-1]
 
 
 def can_run(*before):
@@ -54,7 +54,7 @@ def test_version_is_bare(run, tool):
                                   if name != "era_status"])
 def test_no_argument(run, tool):
     result = run(tool)
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert "no device given" in result.err
 
 
@@ -62,7 +62,7 @@ def test_no_argument(run, tool):
     ("era_changed", ["x"], "no era given"),
     ("era_changed", ["--since=1", "x", "y"], "only one device"),
     ("era_changed", ["--since=1", "--timeout=0", "x"], "must not be 0"),
-    ("era_changed", ["--since=1", "--format=csv", "x"], "unknown format"),
+    ("era_changed", ["--since=1", "--format=yaml", "x"], "unknown format"),
     ("era_changed", ["--since=1", "--unit=bytes", "x"], "XML always counts"),
     ("era_changed", ["--since=1", "--max-ranges=0", "x"], "must not be 0"),
     ("era_reload", ["x", "y"], "only one device"),
@@ -80,7 +80,7 @@ def test_no_argument(run, tool):
 ])
 def test_wrong_usage(run, tool, args, says):
     result = run(tool, *args)
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert says in result.err and "Try" in result.err
 
 
@@ -103,7 +103,7 @@ def test_a_configuration_that_is_none(run, tmp_path, text, says):
 
 def test_a_configuration_that_is_not_there(run):
     result = run("era_activate", NO_SUCH)
-    assert result.status == 1
+    assert result.status == 2
     assert f"/etc/era/{NO_SUCH}.conf: No such file" in result.err
 
 
@@ -120,11 +120,11 @@ def test_a_saved_era_that_is_none(run, tmp_path, content):
 def test_a_device_that_is_not_there_gets_no_list(run, tmp_path):
     result = run("era_changed", "--since=1", "-o", tmp_path / "list",
                  "--save", tmp_path / "next", NO_SUCH)
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert result.err.startswith("era_changed: error: ")
     assert not list(tmp_path.iterdir())
-    assert run("era_reload", NO_SUCH).status == 1
-    assert run("era_activate", "--deactivate", NO_SUCH).status == 1
+    assert run("era_reload", NO_SUCH).status == 2
+    assert run("era_activate", "--deactivate", NO_SUCH).status == 2
 
 
 def test_status_takes_percents_and_seconds_alone(run):

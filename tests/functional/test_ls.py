@@ -262,7 +262,7 @@ def test_prints_commits_as_a_table(run, image):
     ["--metadata-snapshot"], ["--reachable-only"], ["-o", "since-blocks"]])
 def test_options_of_eras_do_not_go_with_commits(run, image, option):
     result = run("era_ls", "--commits", *option, image("clean"))
-    assert (result.status, result.out) == (1, b"")
+    assert (result.status, result.out) == (2, b"")
     assert "--commits" in result.err or "unknown column" in result.err
 
 
