@@ -42,7 +42,7 @@ static inline bool era_accounts_disagree(const struct era_accounts *accounts)
 	const struct space_map_verdict *map = &accounts->space_map;
 
 	return map->compared &&
-	       (map->nr_low ? !map->totals_differ : map->nr_high != 0);
+	       (map->nr_low ? !map->anothers : map->nr_high != 0);
 }
 
 #endif

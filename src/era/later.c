@@ -268,14 +268,16 @@ static bool is_counted(const struct era_witness *witness, uint64_t block)
 }
 
 /*
- * Opening the metadata archives the open writeset as it is, and leaves the era
- * array alone, but for a resize.
+ * Whether what a witness counts can come right after the superblock's commit.
+ * Opening the metadata archives the open writeset as it is. Where none was
+ * open, the next commit begins an era, and leaves the writeset tree alone.
  */
-static bool is_opened_from(const struct era_superblock *sb,
-			   const struct era_witness *witness)
+static bool is_after(const struct era_superblock *sb,
+		     const struct era_witness *witness, bool opened)
 {
-	return is_counted(witness, sb->writeset_root ? sb->writeset_root
-						     : sb->era_array_root);
+	if (!sb->writeset_root)
+		return is_counted(witness, sb->writeset_tree_root);
+	return !opened || is_counted(witness, sb->writeset_root);
 }
 
 /* Behind block 0 the superblock's own index can lie before the next one. */
@@ -303,7 +305,7 @@ static int follow(const struct search *s, const struct era_witness *own,
 		if (r)
 			break;
 		next = is_next(&before, *last, &after, index) &&
-		       (*last || is_opened_from(&s->md->sb, &after));
+		       (*nr || is_after(&s->md->sb, &after, !from));
 		if (*nr)
 			era_witness_release(&before);
 		before = after;
@@ -318,25 +320,27 @@ static int follow(const struct search *s, const struct era_witness *own,
 	return r == -EUCLEAN ? 0 : r;
 }
 
+/* Whether both are of one era: none was archived or digested in between. */
+static bool is_same_era(const struct search *s, const struct era_proven *state)
+{
+	const struct era_superblock *sb = &s->md->sb;
+
+	return state->sb.writeset_tree_root == sb->writeset_tree_root &&
+	       state->sb.era_array_root == sb->era_array_root &&
+	       open_writeset(s->md);
+}
+
 /*
- * The era of a later state. Where its trees are the superblock's, so is its
- * era. Else a writeset of the tree names it. Where none is left, no era was
- * begun by more commits than there are in between; steps is 0 where they were
- * not counted, and then there is no telling.
+ * The era of a later state, which a writeset of its tree names. Where none is
+ * left, no era was begun by more commits than there are in between; steps is 0
+ * where they were not counted, and then there is no telling.
  */
 static void date_later(struct search *s, struct era_proven *state, size_t steps)
 {
 	const struct era_superblock *sb = &s->md->sb;
-	uint32_t era = sb->geometry.current_era;
+	uint32_t era = sb->geometry.current_era + !sb->writeset_root;
 	uint32_t *later = &state->sb.geometry.current_era;
 
-	s->idle = false;
-	if (state->sb.writeset_tree_root == sb->writeset_tree_root &&
-	    state->sb.era_array_root == sb->era_array_root &&
-	    open_writeset(s->md)) {
-		*later = era;
-		return;
-	}
 	if (*later < era)
 		*later = era;
 	if (!state->digested)
@@ -371,10 +375,14 @@ static int try_later(struct search *s, uint64_t index, size_t steps)
 	era_witness_release(&witness);
 	if (r || !proven)
 		return r;
-	date_later(s, &state, steps);
+	s->idle = false;
+	if (is_same_era(s, &state))
+		state.sb.geometry.current_era = sb->geometry.current_era;
 	r = compare(s, &state.sb, state.sb.geometry.nr_blocks, &beyond, &own);
 	if (r || !beyond.lowest || own.lowest)
 		return r;
+	if (!is_same_era(s, &state))
+		date_later(s, &state, steps);
 	take(s, &state, &beyond);
 	return 0;
 }

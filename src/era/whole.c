@@ -109,6 +109,7 @@ static int load(struct opening *o, const struct era_superblock *sb)
 	int r = era_metadata_load(o->md, &o->walk, sb, false);
 
 	o->md->opened = true;
+	o->md->live = *sb;
 	if (!r && o->walk.nr_faults)
 		r = -EUCLEAN;
 	if (r)

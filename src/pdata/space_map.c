@@ -47,7 +47,7 @@ struct check {
 	uint64_t nr_allocated; /* as counted */
 	struct tally low, high, leaked, stray;
 	struct tally copies; /* leaked, too: of a superblock */
-	bool totals_differ, compared;
+	bool anothers, compared;
 	uint8_t index[ERA_BLOCK_SIZE];
 };
 
@@ -105,13 +105,15 @@ static void compare_count(struct check *check, uint64_t block, uint32_t have)
 
 	if (have == want || (want == REF_COUNT_MAX && have > want))
 		return;
-	if (have < want)
+	if (have < want) {
+		check->anothers |= block == check->root->bitmap_root;
 		tally_add(&check->low, block, want, have);
-	else if (!want)
+	}
+	if (have > want && !want)
 		tally_add(is_superblock_copy(check, block) ? &check->copies
 							   : &check->leaked,
 			  block, want, have);
-	else
+	else if (have > want)
 		tally_add(&check->high, block, want, have);
 }
 
@@ -195,7 +197,7 @@ static void check_bitmap(struct check *check, uint32_t i,
 	nr_free = compare_bitmap(check, bitmap, first, compare);
 	if (is_right_free(said, nr_free, i, exist))
 		return;
-	check->totals_differ = true;
+	check->anothers = true;
 	era_report(check->walk->report, ERA_NON_FATAL, &where, ERA_NO_DATA,
 		   "the index says %" PRIu32
 		   " blocks are free here, the bitmap %" PRIu32,
@@ -318,7 +320,7 @@ static int run_check(struct check *check, bool compare)
 	}
 	if (r || check->nr_allocated == root->nr_allocated)
 		return r;
-	check->totals_differ = true;
+	check->anothers = true;
 	era_report(walk->report, ERA_NON_FATAL, check->parent, ERA_NO_DATA,
 		   "nr_allocated is %" PRIu64 ", the bitmaps count %" PRIu64,
 		   root->nr_allocated, check->nr_allocated);
@@ -331,7 +333,7 @@ static void give_verdict(const struct check *check,
 	verdict->compared = check->compared;
 	verdict->nr_low = check->low.nr;
 	verdict->nr_high = check->high.nr + check->leaked.nr + check->stray.nr;
-	verdict->totals_differ = check->totals_differ;
+	verdict->anothers = check->anothers;
 }
 
 int space_map_check(struct walk *walk, const struct space_map_root *root,

@@ -47,9 +47,9 @@ struct space_map_verdict {
 	/* counted too high, or counted though nothing leads there; but for
 	 * superblock copies, which a metadata snapshot that failed leaves */
 	uint64_t nr_high;
-	/* the counts do not add up to what the superblock and the index say:
-	 * they were not written by the same commit */
-	bool totals_differ;
+	/* the counts are not those of the superblock's commit, for they do not
+	 * add up to what it and the index say, or leave out the index itself */
+	bool anothers;
 };
 
 /*

