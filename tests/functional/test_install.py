@@ -96,7 +96,7 @@ def test_a_tool_goes_by_its_new_name(install):
                 if name.endswith("/sbin/x-era_check"))
     done = subprocess.run([tool, "/no/such/device"], text=True, check=False,
                           stderr=subprocess.PIPE)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("x-era_check: ")
     done = subprocess.run([tool, "--help"], text=True, check=True,
                           stdout=subprocess.PIPE)
