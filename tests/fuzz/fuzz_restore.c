@@ -238,7 +238,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!len)
 		return 0;
-	fake_init(&target, data[0] % 4 ? NR_BLOCKS : 16 + data[0] / 4);
+	fake_init(&target, data[0] % 4 ? NR_BLOCKS : 16u + data[0] / 4);
 	fill_target(&target);
 	r = restore(&target.device, data + 1, len - 1);
 	if (r) {
