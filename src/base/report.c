@@ -18,8 +18,9 @@ bool era_report_tells(const struct era_report *report,
 	       (report->nr[severity] < ERA_REPORT_MAX || report->hands_on);
 }
 
-static void say(struct era_report *report, struct era_problem *problem,
-		const char *fmt, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+say(struct era_report *report, struct era_problem *problem, const char *fmt,
+    va_list ap)
 {
 	char text[512];
 
