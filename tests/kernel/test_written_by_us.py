@@ -194,7 +194,7 @@ def test_killed_in_mid_restore(boot, tools, seen, target):
                  else machine.copy_metadata)
     cuts = 0
     for cuts, copy in cut_short(tools, lambda: make_copy("copy"),
-                                "era_restore", "-i", xml, "-o"):
+                                "era_restore", "--force", "-i", xml, "-o"):
         if cuts == 1:
             assert copy.read_bytes() == make_copy("before").read_bytes()
         else:

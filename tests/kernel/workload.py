@@ -45,7 +45,7 @@ def assert_exact(tools, machine, nr_blocks, metadata=None):
     metadata = metadata or machine.metadata
     tools.check(metadata)
     history = machine.history
-    for era in [*history.eras, history.eras[-1] + 1]:
+    for era in history.eras:
         listed = tools.written_since(metadata, era)
         written = _on_device(history.written_since(era), nr_blocks)
         assert listed == written, (
@@ -55,7 +55,11 @@ def assert_exact(tools, machine, nr_blocks, metadata=None):
 
 def assert_snapshot_exact(tools, machine):
     """The list from the metadata snapshot is what was written before it."""
+    superblock = tools.superblock(machine.metadata)
+    below = superblock["metadata_snapshot"]["eras_below"]
     for era in machine.history.eras:
+        if era >= below:
+            continue  # not in the snapshot: an error, and no empty list
         listed = tools.written_since(machine.metadata, era, snapshot=True)
         written = machine.history.written_before_snapshot_since(era)
         assert listed == written, f"since era {era}, from the snapshot"

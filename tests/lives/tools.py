@@ -29,7 +29,7 @@ class Tools:
         done = self._as_function(arguments) if self.in_process \
             else self._as_program(arguments)
         command = b" ".join(arguments).decode()
-        if done.status not in (0, 1):
+        if done.status not in (0, 1, 2):
             self.crashes.append(f"{command}: status {done.status}")
         return done
 

@@ -80,10 +80,11 @@ class Tools:
         return self.run("era_dump", *options, "-o", xml, metadata)
 
     def restore(self, xml, metadata):
-        return self.run("era_restore", "-i", xml, "-o", metadata)
+        return self.run("era_restore", "--force", "-i", xml, "-o", metadata)
 
     def repair(self, metadata, to, *options):
-        return self.run("era_repair", *options, "-i", metadata, "-o", to)
+        return self.run("era_repair", "--force", *options, "-i", metadata, "-o",
+                        to)
 
     def repair_in_place(self, metadata, *options):
         return self.run("era_repair", *options, "--in-place", metadata)
