@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What guests are told to write, and what must be true of it afterwards."""
 
+import json
+
 SECTOR = 512
 MIB = 1 << 20
 
@@ -55,8 +57,9 @@ def assert_exact(tools, machine, nr_blocks, metadata=None):
 
 def assert_snapshot_exact(tools, machine):
     """The list from the metadata snapshot is what was written before it."""
-    superblock = tools.superblock(machine.metadata)
-    below = superblock["metadata_snapshot"]["eras_below"]
+    listing = json.loads(tools.run("era_ls", "--json",
+                                   machine.metadata).stdout)
+    below = listing["superblock"]["metadata_snapshot"]["eras_below"]
     for era in machine.history.eras:
         if era >= below:
             continue  # not in the snapshot: an error, and no empty list

@@ -535,13 +535,13 @@ Test(history, has_the_shape_of_what_happened)
 			if (c->counted)
 				edges[k] = letter_of(c);
 		}
-		cr_expect_str_eq(edges, shape->edges, "%s: %s", shape->steps,
+		cr_assert_str_eq(edges, shape->edges, "%s: %s", shape->steps,
 				 edges);
-		cr_expect_eq(commits.nr_branches, shape->nr_branches, "%s: %d",
+		cr_assert_eq(commits.nr_branches, shape->nr_branches, "%s: %d",
 			     shape->steps, (int)commits.nr_branches);
 		for (size_t k = 0; k < commits.nr; k++)
 			if (commits.order[k] == commits.superblocks)
-				cr_expect_eq(k, shape->place, "%s: %d",
+				cr_assert_eq(k, shape->place, "%s: %d",
 					     shape->steps, (int)k);
 		unload(&scan, &commits);
 		fake_release(&w.fake);
@@ -608,7 +608,7 @@ Test(history, says_why_a_commit_is_not_proven)
 		if (d->kind != BLOCK_UNKNOWN)
 			block_seal(at(&w, block), d->kind, block);
 		load(&w, &scan, &commits);
-		cr_expect_eq(commits.list[commits.superblocks].proof, d->proof,
+		cr_assert_eq(commits.list[commits.superblocks].proof, d->proof,
 			     "%s: %s", d->what,
 			     era_proof_name(commits.list[commits.superblocks]
 						    .proof));
