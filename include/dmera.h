@@ -224,7 +224,8 @@ struct dmera_check_result {
  *
  * Follows every pointer from the superblock and from that of a metadata
  * snapshot, holds the space map against what it found, and looks for the
- * traces of a newer history. All problems are told, not only the first.
+ * traces of a newer history. All problems are told, not only the first; of more
+ * than 10,000 of one severity the others are only counted.
  *
  * Return: 0 where the check could be carried out, whatever it found; -EINVAL
  * for unknown flags, a NULL pointer or a handle with DMERA_SNAPSHOT; or -ENOMEM.
