@@ -31,6 +31,27 @@ extern "C" {
  * prints nothing, changes nothing on the device, handles no signal and never
  * ends the process.
  *
+ * Of whichever function these values say what the metadata is:
+ *
+ * -EUCLEAN: it is damaged: run era_repair(8).
+ *
+ * -ENOTUNIQ: a newer history than the superblock's is there: an old state was
+ * written over it, and writes are forgotten; run era_repair(8).
+ *
+ * -ESTALE: the superblock is older than what it leads to, or has forgotten an
+ * era that was open; run era_repair(8).
+ *
+ * -EMEDIUMTYPE: it is no metadata of dm-era.
+ *
+ * -EOVERFLOW: it is cut off: more metadata blocks belong to it than there are;
+ * copy all of the device.
+ *
+ * -EOPNOTSUPP: its version is none that the library knows.
+ *
+ * -ENODATA: no metadata snapshot is held.
+ *
+ * Blocks that cannot be read are -EIO or what else read(2) says.
+ *
  * Any number of threads may use handles, the same one too, at the same time;
  * only dmera_close() must be alone. A callback runs on the thread that made
  * the call, and may itself call the library, with the same handle too, but for
@@ -77,6 +98,8 @@ struct dmera_problem {
 	size_t nr_steps;     /* 0: no block is concerned */
 	uint64_t data_begin; /* the first data block concerned */
 	uint64_t data_end;   /* one past the last; = data_begin: none is */
+	const char *kind;    /* "damage", "newer_history": as in JSON */
+	int error; /* what a function fails with by it, see dmera(3), or 0 */
 };
 
 /**
@@ -91,10 +114,12 @@ struct dmera_problem {
 typedef void (*dmera_problem_fn)(void *arg,
 				 const struct dmera_problem *problem);
 
-/* of dmera_open() */
-#define DMERA_SNAPSHOT (1u << 0)
-#define DMERA_SHARED (1u << 1)
-#define DMERA_REACHABLE_ONLY (1u << 2)
+/** enum dmera_open_flag - flags of dmera_open() and dmera_open_fd() */
+enum dmera_open_flag {
+	DMERA_SNAPSHOT = 1,	 /* read the metadata snapshot */
+	DMERA_SHARED = 2,	 /* claim and lock nothing */
+	DMERA_REACHABLE_ONLY = 4 /* do not look for a newer history */
+};
 
 /**
  * dmera_open() - open a metadata device
@@ -130,6 +155,35 @@ int dmera_open(struct dmera **handle, const char *path, unsigned int flags,
 	       dmera_problem_fn problem, void *arg);
 
 /**
+ * dmera_open_fd() - open a metadata device by a file descriptor
+ * @handle: where the handle is stored; NULL where the call fails
+ * @fd: of a block device or a file; remains the caller's
+ * @flags: as of dmera_open()
+ * @problem: told of whatever fails with this handle, or NULL
+ * @arg: first argument of problem(), may be NULL
+ *
+ * The descriptor is opened anew, by /proc/self/fd, and all is as of
+ * dmera_open(). It is neither used nor closed: the caller closes it, before or
+ * after the handle, and its file position, flags and locks stay as they are.
+ *
+ * What the caller has claimed (O_EXCL) or locked (flock(2), LOCK_EX) by this
+ * descriptor is in use for the library, too: give DMERA_SHARED then, as nobody
+ * else writes.
+ *
+ * With DMERA_SHARED or DMERA_SNAPSHOT a descriptor will do that the process may
+ * not open anew, as one that was handed to it: a duplicate of it is read, until
+ * dmera_close(). What is on the device counts, and not what its page cache
+ * holds: a block device must have been opened with O_DIRECT for that, or it is
+ * refused with -EACCES.
+ *
+ * Return: as of dmera_open(); -EBADF for what is no descriptor, or none to
+ * read from; -EACCES for a block device that would be read from the page cache;
+ * -ENOENT without /proc.
+ */
+int dmera_open_fd(struct dmera **handle, int fd, unsigned int flags,
+		  dmera_problem_fn problem, void *arg);
+
+/**
  * dmera_close() - close a metadata device
  * @handle: from dmera_open(), or NULL
  *
@@ -163,7 +217,7 @@ struct dmera_superblock {
  * With DMERA_SNAPSHOT the first three members and current_era are those of the
  * snapshot, which knows of writes in the eras below current_era.
  *
- * Return: 0; -EUCLEAN where it is damaged or not of dm-era; -ENODATA where no
+ * Return: 0; what dmera(3) lists, where it is damaged, not of dm-era or no
  * metadata snapshot is held; -EINVAL for a NULL pointer; or the errno value of
  * a read.
  */
@@ -197,23 +251,25 @@ typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
  * for (its current_era or later), is an error: it was saved from another device,
  * or before this one was formatted anew.
  *
- * Return: 0 after the last range; -ERANGE for such an era; -EUCLEAN where
- * metadata is damaged or a newer history contradicts it; -ENODATA where no
- * metadata snapshot is held; -EINVAL for a NULL pointer; -ENOMEM; the errno
- * value of a read; or what range() returned.
+ * Return: 0 after the last range; -ERANGE for such an era; what dmera(3)
+ * lists, where no list can be complete; -EINVAL for a NULL pointer; -ENOMEM;
+ * the errno value of a read; or what range() returned.
  */
 int dmera_written_since(struct dmera *handle, uint32_t era,
 			dmera_range_fn range, void *arg);
 
-/* of dmera_check() */
-#define DMERA_CHECK_SUPERBLOCK_ONLY (1u << 0)
+/** enum dmera_check_flag - flags of dmera_check() */
+enum dmera_check_flag {
+	DMERA_CHECK_SUPERBLOCK_ONLY = 1 /* and nothing that it leads to */
+};
 
 /** struct dmera_check_result - how many problems a check found */
 struct dmera_check_result {
 	uint64_t nr_notes;
 	uint64_t nr_non_fatal;
 	uint64_t nr_fatal;    /* 0: sound */
-	uint64_t reserved[5]; /* 0 */
+	int64_t error;	      /* that of the worst, see dmera(3); 0: sound */
+	uint64_t reserved[4]; /* 0 */
 };
 
 /**
@@ -260,8 +316,10 @@ struct dmera_visitor {
 	void *reserved[4]; /* NULL */
 };
 
-/* of dmera_dump() */
-#define DMERA_DUMP_LOGICAL (1u << 0)
+/** enum dmera_dump_flag - flags of dmera_dump() */
+enum dmera_dump_flag {
+	DMERA_DUMP_LOGICAL = 1 /* the last era of each block, no writesets */
+};
 
 /**
  * dmera_dump() - give a visitor everything
@@ -277,9 +335,9 @@ struct dmera_visitor {
  * With DMERA_DUMP_LOGICAL there are no writesets: each entry of eras is the
  * last era in which the data block was written by all that is known.
  *
- * Return: 0 after the end; -EUCLEAN where metadata is damaged or, with
- * DMERA_DUMP_LOGICAL, a newer history contradicts it; -ENODATA where no
- * metadata snapshot is held; -EINVAL for an unknown flag or a NULL pointer;
+ * Return: 0 after the end; what dmera(3) lists, where metadata is damaged, not
+ * of dm-era, no metadata snapshot is held or, with DMERA_DUMP_LOGICAL, a newer
+ * history contradicts it; -EINVAL for an unknown flag or a NULL pointer;
  * -ENOMEM; the errno value of a read; or what the visitor returned.
  */
 int dmera_dump(struct dmera *handle, unsigned int flags,

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -138,7 +139,7 @@ static int measure(struct era_device *device, struct era_report *report)
  * direct read of them waits until they are on the device. A device that cannot
  * be read so (the kernel then says EINVAL) leaves it at the pages.
  */
-static void open_direct(struct era_device *device)
+static void open_direct(struct era_device *device, const char *path)
 {
 	uint8_t *block = aligned_alloc(ERA_BLOCK_SIZE, ERA_BLOCK_SIZE);
 	struct stat a, b;
@@ -146,8 +147,7 @@ static void open_direct(struct era_device *device)
 
 	if (block && device->block_device && device->nr_blocks &&
 	    device->io == &era_io_system)
-		fd = open(device->path,
-			  O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
+		fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
 	/* the path may name another device by now */
 	if (fd >= 0 && !fstat(device->fd, &a) && !fstat(fd, &b) &&
 	    S_ISBLK(b.st_mode) && a.st_rdev == b.st_rdev &&
@@ -218,9 +218,10 @@ static bool is_in_use(const struct era_device *device, bool claims,
 	return flock(device->fd, LOCK_NB | lock) && errno == EWOULDBLOCK;
 }
 
-int era_device_open(struct era_device *device, const char *path,
-		    unsigned int flags, const struct era_io *io,
-		    struct era_report *report)
+/* Opens path, which messages call by name. */
+static int open_as(struct era_device *device, const char *path,
+		   const char *name, unsigned int flags,
+		   const struct era_io *io, struct era_report *report)
 {
 	bool exclusive = !(flags & ERA_DEVICE_SHARED);
 	/* O_NONBLOCK: a FIFO is refused below, not waited for */
@@ -228,25 +229,104 @@ int era_device_open(struct era_device *device, const char *path,
 	struct opening opening = { .claims = false };
 
 	*device = (struct era_device){ .io = io ? io : &era_io_system,
-				       .path = path,
+				       .path = name,
 				       .fd = -1 };
 	if (flags & ERA_DEVICE_WRITE)
 		open_to_write(&opening, path, mode, exclusive);
 	else
 		open_to_read(&opening, path, mode, exclusive);
 	if (opening.fd < 0)
-		return open_error(report, path, flags, -opening.fd);
+		return open_error(report, name, flags, -opening.fd);
 	device->fd = opening.fd;
 	r = measure(device, report);
 	if (!r && is_in_use(device, opening.claims, flags))
-		r = open_error(report, path, flags, EBUSY);
+		r = open_error(report, name, flags, EBUSY);
 	if (r) {
 		era_device_close(device);
 		return r;
 	}
-	open_direct(device);
+	open_direct(device, path);
 	era_device_refresh(device);
 	return 0;
+}
+
+int era_device_open(struct era_device *device, const char *path,
+		    unsigned int flags, const struct era_io *io,
+		    struct era_report *report)
+{
+	return open_as(device, path, path, flags, io, report);
+}
+
+/* The descriptor itself, twice where it reads past the page cache. */
+static int duplicate(struct era_device *device, int fd)
+{
+	int mode = fcntl(fd, F_GETFL);
+
+	if (mode < 0)
+		return -errno;
+	if (mode & O_PATH || (mode & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	device->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (device->fd < 0)
+		return -errno;
+	if (!(mode & O_DIRECT))
+		return 0;
+	device->direct_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	device->direct = device->direct_fd >= 0;
+	return device->direct ? 0 : -errno;
+}
+
+/*
+ * The pages that another program has brought in would pass for what the
+ * device holds.
+ */
+static int refuse_pages(const struct era_device *device,
+			struct era_report *report)
+{
+	if (device->direct || !device->block_device)
+		return 0;
+	era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s cannot be opened anew and is not read past the "
+			"page cache: open the block device with O_DIRECT",
+			device->path);
+	return -EACCES;
+}
+
+static int open_duplicate(struct era_device *device, int fd,
+			  struct era_report *report)
+{
+	int r = duplicate(device, fd);
+
+	if (r)
+		r = open_error(report, device->path, 0, -r);
+	else
+		r = measure(device, report);
+	if (!r)
+		r = refuse_pages(device, report);
+	if (r)
+		era_device_close(device);
+	return r;
+}
+
+int era_device_open_fd(struct era_device *device, int fd, const char *name,
+		       unsigned int flags, struct era_report *report)
+{
+	char path[sizeof("/proc/self/fd/") + 11];
+	int anew;
+
+	*device = (struct era_device){ .io = &era_io_system,
+				       .path = name,
+				       .fd = -1 };
+	if (fcntl(fd, F_GETFD) < 0)
+		return open_error(report, name, flags, errno);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (flags & ERA_DEVICE_SHARED) {
+		anew = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		if (anew < 0)
+			return open_duplicate(device, fd, report);
+		close(anew);
+	}
+	return open_as(device, path, name, flags, NULL, report);
 }
 
 /*

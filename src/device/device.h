@@ -94,6 +94,15 @@ int era_device_open(struct era_device *device, const char *path,
 		    unsigned int flags, const struct era_io *io,
 		    struct era_report *report);
 
+/*
+ * The same for what is open as fd, which remains the caller's; name is what
+ * messages call it. It is opened anew through /proc, with a claim, a lock and
+ * a file position of its own; with ERA_DEVICE_SHARED a duplicate will do where
+ * that is not allowed.
+ */
+int era_device_open_fd(struct era_device *device, int fd, const char *name,
+		       unsigned int flags, struct era_report *report);
+
 /* Wraps a file that the caller has just created; it grows as it is written. */
 void era_device_init_new(struct era_device *device, const char *path, int fd,
 			 const struct era_io *io);

@@ -32,6 +32,8 @@ PUBLIC int dmera_check(struct dmera *handle, unsigned int flags,
 		.nr_notes = call.report.nr[ERA_NOTE],
 		.nr_non_fatal = call.report.nr[ERA_NON_FATAL],
 		.nr_fatal = call.report.nr[ERA_FATAL],
+		.error = call.report.nr[ERA_FATAL] ? call_error(&call, -EUCLEAN)
+						   : 0,
 	};
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,8 @@ static void on_problem(void *arg, const struct era_problem *problem)
 	struct dmera_problem told = {
 		.severity = severity(problem->severity),
 		.text = problem->text,
+		.kind = era_kind_name(problem->kind),
+		.error = era_kind_error(problem->kind),
 		.data_begin = problem->data.begin,
 		.data_end = problem->data.end,
 	};
@@ -76,37 +79,40 @@ int call_load_whole(struct call *call, struct era_metadata *md)
 	return era_metadata_open_whole(md, &call->device, &call->report);
 }
 
-static int open_device(struct dmera *handle)
+#define OPEN_FLAGS \
+	((unsigned int)(DMERA_SNAPSHOT | DMERA_SHARED | DMERA_REACHABLE_ONLY))
+#define NO_FD (-1)
+
+/* fd: what to open; NO_FD: the path is */
+static int open_device(struct dmera *handle, int fd)
 {
 	struct era_report report;
 	unsigned int flags = 0;
+	int r;
 
 	if (handle->flags & (DMERA_SNAPSHOT | DMERA_SHARED))
 		flags |= ERA_DEVICE_SHARED;
 	init_report(&report, handle);
-	return era_device_open(&handle->device, handle->path, flags, NULL,
-			       &report);
+	if (fd == NO_FD)
+		r = era_device_open(&handle->device, handle->path, flags, NULL,
+				    &report);
+	else
+		r = era_device_open_fd(&handle->device, fd, handle->path, flags,
+				       &report);
+	return r;
 }
 
-PUBLIC int dmera_open(struct dmera **handle, const char *path,
-		      unsigned int flags, dmera_problem_fn problem, void *arg)
+static int open_handle(struct dmera **handle, const char *path, int fd,
+		       const struct dmera *like)
 {
-	struct dmera *h;
+	struct dmera *h = malloc(sizeof(*h));
 	int r;
 
-	if (!handle)
-		return -EINVAL;
-	*handle = NULL;
-	if (!path || flags & ~(DMERA_SNAPSHOT | DMERA_SHARED | DMERA_REACHABLE_ONLY))
-		return -EINVAL;
-	h = calloc(1, sizeof(*h));
 	if (!h)
 		return -ENOMEM;
+	*h = *like;
 	h->path = strdup(path);
-	h->flags = flags;
-	h->problem = problem;
-	h->arg = arg;
-	r = h->path ? open_device(h) : -ENOMEM;
+	r = h->path ? open_device(h, fd) : -ENOMEM;
 	if (r) {
 		free(h->path);
 		free(h);
@@ -114,6 +120,36 @@ PUBLIC int dmera_open(struct dmera **handle, const char *path,
 	}
 	*handle = h;
 	return 0;
+}
+
+PUBLIC int dmera_open(struct dmera **handle, const char *path,
+		      unsigned int flags, dmera_problem_fn problem, void *arg)
+{
+	struct dmera like = { .flags = flags, .problem = problem, .arg = arg };
+
+	if (!handle)
+		return -EINVAL;
+	*handle = NULL;
+	if (!path || flags & ~OPEN_FLAGS)
+		return -EINVAL;
+	return open_handle(handle, path, NO_FD, &like);
+}
+
+PUBLIC int dmera_open_fd(struct dmera **handle, int fd, unsigned int flags,
+			 dmera_problem_fn problem, void *arg)
+{
+	struct dmera like = { .flags = flags, .problem = problem, .arg = arg };
+	char name[sizeof("file descriptor ") + 11];
+
+	if (!handle)
+		return -EINVAL;
+	*handle = NULL;
+	if (flags & ~OPEN_FLAGS)
+		return -EINVAL;
+	if (fd < 0)
+		return -EBADF;
+	snprintf(name, sizeof(name), "file descriptor %d", fd);
+	return open_handle(handle, name, fd, &like);
 }
 
 PUBLIC void dmera_close(struct dmera *handle)
@@ -154,7 +190,7 @@ PUBLIC int dmera_get_superblock(struct dmera *handle,
 	r = era_superblock_read(&live, &call.device, ERA_SUPERBLOCK_LOCATION,
 				&call.report);
 	if (r)
-		return r;
+		return call_error(&call, r);
 	copy = live;
 	if (call_is_snapshot(&call))
 		r = era_metadata_read_snapshot(&copy, &live, &call.device,
@@ -162,7 +198,7 @@ PUBLIC int dmera_get_superblock(struct dmera *handle,
 	if (!r)
 		call_superblock(superblock, &copy, &live,
 				call_is_snapshot(&call));
-	return r;
+	return call_error(&call, r);
 }
 
 PUBLIC const char *dmera_version(void)

@@ -34,6 +34,13 @@ static inline bool call_is_snapshot(const struct call *call)
 	return call->handle->flags & DMERA_SNAPSHOT;
 }
 
+/* What a call returns that ends with r: what it has reported tells -EUCLEAN
+ * apart. */
+static inline int call_error(const struct call *call, int r)
+{
+	return era_report_error(&call->report, r);
+}
+
 /* Loads what the handle is to read; to be released where it returns 0. */
 int call_load(struct call *call, struct era_metadata *md);
 

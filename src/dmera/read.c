@@ -55,10 +55,10 @@ PUBLIC int dmera_written_since(struct dmera *handle, uint32_t era,
 	call_init(&call, handle);
 	r = call_load_whole(&call, &md);
 	if (r)
-		return r;
+		return call_error(&call, r);
 	r = era_read_since(&md, era, &sink.visitor);
 	era_metadata_release(&md);
-	return r;
+	return call_error(&call, r);
 }
 
 struct dump_sink {
@@ -145,7 +145,7 @@ PUBLIC int dmera_dump(struct dmera *handle, unsigned int flags,
 	else
 		r = call_load(&call, &md);
 	if (r)
-		return r;
+		return call_error(&call, r);
 	/* of the same read as all that follows, so that it fits */
 	call_superblock(&sink.superblock, &md.sb, &md.live,
 			call_is_snapshot(&call));
@@ -154,5 +154,5 @@ PUBLIC int dmera_dump(struct dmera *handle, unsigned int flags,
 	else
 		r = era_read(&md, &sink.visitor);
 	era_metadata_release(&md);
-	return r;
+	return call_error(&call, r);
 }

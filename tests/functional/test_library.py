@@ -2,6 +2,7 @@
 """libdmera as a program uses it that knows nothing but pkg-config: installed
 to a directory of its own, its example built and run."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -10,19 +11,23 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from helpers import data
+from helpers import blocks, data
 from helpers.reader import Metadata, ranges
+from test_any_tool import loop  # noqa: F401
+from test_later import left_behind
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLE = TOP / "doc/examples/changed.c"
+PYTHON_EXAMPLE = TOP / "doc/examples/changed.py"
 FUNCTIONS = {"dmera_check", "dmera_close", "dmera_dump",
-             "dmera_get_superblock", "dmera_open", "dmera_version",
-             "dmera_written_since"}
-SNAPSHOT, REACHABLE_ONLY = 1, 4
+             "dmera_get_superblock", "dmera_open", "dmera_open_fd",
+             "dmera_version", "dmera_written_since"}
+SNAPSHOT, SHARED, REACHABLE_ONLY = 1, 2, 4
 LOGICAL = 1
 CC = os.environ.get("CC", "cc").split()
 
@@ -97,27 +102,64 @@ def client(library):
     return lambda *args: library.run(program, *args)
 
 
+# --- the examples: one in C, one in Python ---------------------------------------
+
+@pytest.fixture(params=["C", "Python"])
+def changed(request, library):
+    """Runs an example: its status, what it prints, and what it complains."""
+    if request.param == "C":
+        program = [request.getfixturevalue("example")]
+    else:
+        program = [sys.executable, PYTHON_EXAMPLE]
+
+    def run_it(*args, **options):
+        return subprocess.run(
+            [*map(str, program), *map(str, args)], check=False, text=True,
+            env=library.run_environment, stderr=subprocess.PIPE,
+            **{"stdout": subprocess.PIPE, **options})
+    return run_it
+
+
 @pytest.mark.parametrize("name", data.SOUND)
-def test_the_example_prints_what_era_invalidate_does(run, library, example,
-                                                     image, name):
+def test_the_example_prints_what_era_invalidate_does(run, changed, image,
+                                                     name):
     path = image(name)
     for era in (0, 1, 3):
-        assert library.run(example, era, path) == run(
-            "era_invalidate", "--written-since", era, "--format=text",
-            path).out.decode()
+        expected = run("era_invalidate", "--written-since", era,
+                       "--format=text", path).out.decode()
+        done = changed(era, path)
+        assert (done.returncode, done.stdout, done.stderr) == \
+            (0, expected, "")
 
 
-def test_the_example_says_when_its_output_is_lost(library, example, image):
+def test_the_example_says_when_its_output_is_lost(changed, image):
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([example, "0", image("clean")], stdout=full,
-                              env=library.run_environment, check=False)
-    assert done.returncode == 1
+        assert changed(0, image("clean"), stdout=full).returncode != 0
 
 
-def test_the_example_has_thirty_lines():
-    assert len(EXAMPLE.read_text("ascii").splitlines()) <= 30
+@pytest.mark.parametrize("era", ["", "x", "4x", " 4", "-1", "+4", "0x4",
+                                 "4.0", "4294967296", "99999999999999999999",
+                                 "\u0664"])
+def test_the_example_refuses_an_era_that_is_no_number(changed, image, era):
+    """strtoul() makes 0 of most of them, and a list of all blocks."""
+    done = changed(era, image("clean"))
+    assert done.returncode != 0
+    assert done.stdout == "" and "ERA DEVICE" in done.stderr
+
+
+def test_the_example_prints_no_part_for_a_whole(changed, image, tmp_path):
+    for path, said in ((image("rot_crash_k61_era-array-leaf"), "checksum"),
+                       (tmp_path / "absent", "absent"),
+                       (tmp_path, "directory")):
+        done = changed(1, path)
+        assert done.returncode != 0 and said in done.stderr
+
+
+def test_the_examples_fit_a_page():
+    for example_file in (EXAMPLE, PYTHON_EXAMPLE):
+        assert len(example_file.read_text("ascii").splitlines()) <= 75
 
 
 def test_the_example_needs_only_what_pkg_config_says(library):
@@ -181,12 +223,53 @@ def test_the_manual_is_made_from_the_header(tmp_path):
             f"{name} is out of step: run scripts/man3"
 
 
+def declarations():
+    """The header as cffi takes it: without its lines for C++ and cpp."""
+    header = (TOP / "include/dmera.h").read_text("ascii")
+    header = re.sub(r"(?ms)^#ifdef __cplusplus.*?^#endif\n", "", header)
+    return re.sub(r"(?m)^#.*\n", "", header)
+
+
+def test_constants_are_enums_so_that_other_languages_can_read_them():
+    header = (TOP / "include/dmera.h").read_text("ascii")
+    assert set(re.findall(r"#define (\w+)", header)) == \
+        {"DMERA_H", "DMERA_VERSION"}
+    assert set(re.findall(r"^\t(DMERA_\w+) = (\d+)", header, re.M)) == {
+        ("DMERA_SNAPSHOT", "1"), ("DMERA_SHARED", "2"),
+        ("DMERA_REACHABLE_ONLY", "4"), ("DMERA_CHECK_SUPERBLOCK_ONLY", "1"),
+        ("DMERA_DUMP_LOGICAL", "1"), ("DMERA_NOTE", "0"),
+        ("DMERA_NON_FATAL", "1"), ("DMERA_FATAL", "2")}
+
+
+def test_cffi_needs_the_header_and_no_more(library, image):
+    cffi = pytest.importorskip("cffi", reason="needs cffi")
+    ffi = cffi.FFI()
+    ffi.cdef(declarations())
+    dmera = ffi.dlopen(str(library.directory / "libdmera.so"))
+    handle = ffi.new("struct dmera **")
+    result = ffi.new("struct dmera_check_result *")
+    kinds = []
+
+    @ffi.callback("dmera_problem_fn")
+    def problem(_, told):
+        if told.severity == dmera.DMERA_FATAL:
+            kinds.append((ffi.string(told.kind).decode(), told.error))
+
+    path = str(image("stale_live")).encode()
+    assert dmera.dmera_open(handle, path, dmera.DMERA_SHARED, problem,
+                            ffi.NULL) == 0
+    assert dmera.dmera_check(handle[0], 0, result) == 0
+    dmera.dmera_close(handle[0])
+    assert set(kinds) == {("newer_history", -errno.ENOTUNIQ)}
+    assert result.error == -errno.ENOTUNIQ
+
+
 # --- the functions one by one ---------------------------------------------------
 
 @pytest.mark.parametrize("name", [*data.SOUND, *data.DAMAGED, *data.STALE])
 def test_check_says_what_era_check_says(run, client, image, name):
     path = image(name)
-    out = client("check", path)
+    out = re.sub(r"^error .*\n", "", client("check", path), flags=re.M)
     report = json.loads(run("era_check", "--json", path).out)
     expected = report["counts"]
     assert out.splitlines()[-2] == \
@@ -252,6 +335,140 @@ def test_no_snapshot_and_damage_have_codes_of_their_own(client, image):
     assert "end\n" not in out
 
 
+def of_version(number):
+    content = bytearray(data.read("clean"))
+    first = content[:blocks.SIZE]
+    first[40] = number
+    blocks.seal(first, blocks.SUPERBLOCK, 0)
+    return first + content[blocks.SIZE:]
+
+
+ERRORS = {
+    "damage": (lambda: data.read("rot_crash_k61_era-array-leaf"), "EUCLEAN"),
+    "unfinished or zeroed": (
+        lambda: bytes(blocks.SIZE) + data.read("clean")[blocks.SIZE:],
+        "EUCLEAN"),
+    "newer history": (lambda: data.read("stale_live"), "ENOTUNIQ"),
+    "old superblock": (lambda: left_behind(commits=2)[0], "ESTALE"),
+    "zeroes": (lambda: bytes(1 << 20), "EMEDIUMTYPE"),
+    "XML": (lambda: data.dump("clean"), "EMEDIUMTYPE"),
+    "cut off": (lambda: data.read("clean")[:64 * blocks.SIZE], "EOVERFLOW"),
+    "another version": (lambda: of_version(2), "EOPNOTSUPP"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_tell_apart_what_is_to_be_done(client, image, name):
+    make, error = ERRORS[name]
+    path = image("x", bytes(make()))
+    code = -getattr(errno, error)
+    assert client("dump", LOGICAL, path).splitlines()[-1] == f"returns {code}"
+    assert f"error {code}\n" in client("check", path)
+    page = (TOP / "man/dmera.3").read_text("ascii")
+    assert f".Er -{error} :" in page
+
+
+def test_sound_metadata_has_no_error(client, image):
+    assert "error" not in client("check", image("crash_k61"))
+
+
+# --- by file descriptor -----------------------------------------------------------
+
+@pytest.mark.parametrize("mode", ["r", "w", "rw", "path", "lock", "excl"])
+def test_a_descriptor_will_do(client, image, mode):
+    """Whatever it was opened for: it is opened anew, and left as it is."""
+    path = image("crash_snap")
+    expected = client("superblock", 0, path)
+    # what the caller has locked by it is locked for the library, too
+    flags = SHARED if mode == "lock" else 0
+    assert client("fd", flags, mode, path) == expected
+    assert client("fd", SNAPSHOT, mode, path) == \
+        client("superblock", SNAPSHOT, path)
+
+
+def test_a_descriptor_is_locked_as_a_path_is(client, image):
+    path = image("clean")
+    assert client("fd", 0, "lock", path).endswith(f"returns {-errno.EBUSY}\n")
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        out = client("fd", 0, "r", path)
+        assert "problem 2: file descriptor" in out
+        assert out.endswith(f"returns {-errno.EBUSY}\n")
+        assert client("fd", SHARED, "r", path).endswith("returns 0\n")
+
+
+def test_what_is_no_descriptor_or_no_device_is_an_error(client, image,
+                                                        tmp_path):
+    out = client("fd", 0, "none", image("clean"))
+    assert out.endswith(f"returns {-errno.EBADF}\n")
+    assert client("fd", 0, "r", tmp_path).endswith(
+        f"returns {-errno.EISDIR}\n")
+    assert client("fd", SHARED, "r", "/dev/null").endswith(
+        f"returns {-errno.EINVAL}\n")
+    out = client("inherited", 0, 9)
+    assert out.endswith(f"returns {-errno.EBADF}\n")
+
+
+@pytest.fixture
+def handed_on(library, client):  # pylint: disable=unused-argument
+    """Runs the client as nobody, with a descriptor that root has opened."""
+    if os.geteuid() or not shutil.which("setpriv"):
+        pytest.skip("needs root and setpriv")
+    nobody = 65534
+
+    def run_it(flags, fd):
+        with tempfile.TemporaryDirectory(prefix="era-test-") as directory:
+            os.chmod(directory, 0o755)
+            program = shutil.copy(library.root / "client", directory)
+            shared = library.directory / "libdmera.so.1"
+            shutil.copy(shared, directory)
+            done = subprocess.run(
+                ["setpriv", f"--reuid={nobody}", f"--regid={nobody}",
+                 "--clear-groups", program, "inherited", str(flags), str(fd)],
+                env={**os.environ, "LD_LIBRARY_PATH": directory},
+                pass_fds=[fd], check=False, text=True, stdout=subprocess.PIPE)
+        assert done.returncode == 0
+        return done.stdout
+    return run_it
+
+
+@contextlib.contextmanager
+def opened(path, mode):
+    fd = os.open(path, mode)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def test_a_descriptor_that_may_not_be_opened_anew(client, handed_on, image):
+    path = image("crash_snap")
+    path.chmod(0o600)
+    with opened(path, os.O_RDONLY) as fd:
+        assert handed_on(SHARED, fd) == client("superblock", SHARED, path)
+        assert handed_on(SNAPSHOT, fd) == client("superblock", SNAPSHOT, path)
+        assert handed_on(0, fd).endswith(f"returns {-errno.EACCES}\n")
+    with opened(path, os.O_WRONLY) as fd:
+        assert handed_on(SHARED, fd).endswith(f"returns {-errno.EBADF}\n")
+
+
+def test_a_block_device_is_never_read_from_its_page_cache(client, handed_on,
+                                                          image, loop):  # noqa: F811
+    device = loop(image("crash_snap"))
+    expected = client("superblock", 0, device)
+    with opened(device, os.O_RDONLY) as fd:
+        out = handed_on(SHARED, fd)
+        assert "O_DIRECT" in out
+        assert out.endswith(f"returns {-errno.EACCES}\n")
+    with opened(device, os.O_RDONLY | os.O_DIRECT) as fd:
+        assert handed_on(SHARED, fd) == expected
+    assert client("fd", 0, "r", device) == expected
+    # a claim of the caller's is a claim
+    assert client("fd", 0, "excl", device).endswith(
+        f"returns {-errno.EBUSY}\n")
+    assert client("fd", SHARED, "excl", device) == expected
+
+
 @pytest.mark.parametrize("name", ["crash_k61", "clean_snap"])
 def test_threads_share_a_handle(client, image, name):
     assert client("threads", 8, image(name)) == "returns 0\n"
@@ -276,6 +493,8 @@ def test_misuse_is_an_error_code(client, image):
     assert found == {
         "flags": str(-errno.EINVAL), "handle": "1",
         "missing": str(-errno.ENOENT), "second": "0",
+        "no fd": str(-errno.EBADF), "fd flags": str(-errno.EINVAL),
+        "fd handle": str(-errno.EINVAL), "fd closed first": "0",
         "shared": "0", "snapshot check": str(-errno.EINVAL),
         "check flags": str(-errno.EINVAL), "dump flags": str(-errno.EINVAL),
         "dump nothing": "0", "stop": "4711", "nested": "0",

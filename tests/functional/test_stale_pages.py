@@ -128,6 +128,9 @@ def test_libdmera_reads_what_is_there(client, image, stale):  # noqa: F811
     device = stale().device
     assert client("dump", 0, device) == \
         client("dump", 0, image(NOW))
+    for mode in "r", "direct":
+        assert client("fd", 0, mode, device) == \
+            client("superblock", 0, image(NOW))
 
 
 def test_a_size_that_is_no_whole_number_of_blocks(run, image, loop):  # noqa: F811

@@ -4,16 +4,23 @@
  *   client check DEVICE...       counts and problems of each
  *   client dump FLAGS DEVICE     every part of a dump, a line each
  *   client superblock FLAGS DEVICE
+ *   client fd FLAGS MODE DEVICE  the superblock by a descriptor open(2)ed with
+ *                                MODE: r, w, rw, path, none, excl, lock, direct
+ *   client inherited FLAGS FD    the same of one that somebody else has opened
  *   client threads NR DEVICE...  NR threads on one handle for each device
  *   client misuse DEVICE         calls that must fail, and how
  */
+#define _GNU_SOURCE /* O_DIRECT, O_PATH */
 #include <dmera.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 static void print_problem(void *arg, const struct dmera_problem *problem)
 {
@@ -40,6 +47,8 @@ static int check(const char *path)
 	if (!r)
 		printf("counts %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
 		       result.nr_notes, result.nr_non_fatal, result.nr_fatal);
+	if (!r && result.error)
+		printf("error %" PRId64 "\n", result.error);
 	dmera_close(era);
 	return r;
 }
@@ -112,6 +121,67 @@ static int superblock(unsigned int flags, const char *path)
 		r = dmera_get_superblock(era, &sb);
 	if (!r)
 		on_superblock(NULL, &sb);
+	dmera_close(era);
+	return r;
+}
+
+/* By a descriptor, which works as before when all is done. */
+static int by_fd(unsigned int flags, int fd)
+{
+	struct dmera_superblock sb;
+	struct dmera *era;
+	off_t at = lseek(fd, 512, SEEK_SET);
+	int mode = fcntl(fd, F_GETFL);
+	int r = dmera_open_fd(&era, fd, flags, print_problem, NULL);
+
+	if (!r)
+		r = dmera_get_superblock(era, &sb);
+	if (!r)
+		on_superblock(NULL, &sb);
+	dmera_close(era);
+	if (lseek(fd, 0, SEEK_CUR) != at || fcntl(fd, F_GETFL) != mode)
+		puts("the descriptor is not what it was");
+	return r;
+}
+
+static int open_and_read(unsigned int flags, const char *mode, const char *path)
+{
+	static const struct {
+		const char *name;
+		int mode;
+	} modes[] = {
+		{ "r", O_RDONLY },   { "w", O_WRONLY },
+		{ "rw", O_RDWR },    { "path", O_PATH },
+		{ "none", O_RDONLY }, { "excl", O_RDONLY | O_EXCL },
+		{ "lock", O_RDWR },  { "direct", O_RDONLY | O_DIRECT },
+	};
+	int fd = -1, r;
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		if (!strcmp(modes[i].name, mode))
+			fd = open(path, modes[i].mode);
+	if (fd < 0)
+		return -errno;
+	if (!strcmp(mode, "lock") && flock(fd, LOCK_EX | LOCK_NB))
+		return -errno;
+	if (!strcmp(mode, "none"))
+		close(fd);
+	r = by_fd(flags, fd);
+	close(fd);
+	return r;
+}
+
+/* The handle lives on when the descriptor is closed. */
+static int close_first(const char *path)
+{
+	struct dmera_superblock sb;
+	struct dmera *era;
+	int fd = open(path, O_RDONLY);
+	int r = dmera_open_fd(&era, fd, 0, NULL, NULL);
+
+	close(fd);
+	if (!r)
+		r = dmera_get_superblock(era, &sb);
 	dmera_close(era);
 	return r;
 }
@@ -205,6 +275,10 @@ static int misuse(const char *path)
 	printf("handle %d\n", era == NULL);
 	printf("missing %d\n",
 	       dmera_open(&era, "/no/such/file", 0, NULL, NULL));
+	printf("no fd %d\n", dmera_open_fd(&era, -1, 0, NULL, NULL));
+	printf("fd flags %d\n", dmera_open_fd(&era, 0, 1u << 9, NULL, NULL));
+	printf("fd handle %d\n", dmera_open_fd(NULL, 0, 0, NULL, NULL));
+	printf("fd closed first %d\n", close_first(path));
 	dmera_close(NULL);
 	if (dmera_open(&era, path, 0, NULL, NULL))
 		return 1;
@@ -234,6 +308,11 @@ int main(int argc, char **argv)
 		r = dump((unsigned int)atoi(argv[2]), argv[3]);
 	else if (!strcmp(command, "superblock") && argc == 4)
 		r = superblock((unsigned int)atoi(argv[2]), argv[3]);
+	else if (!strcmp(command, "fd") && argc == 5)
+		r = open_and_read((unsigned int)atoi(argv[2]), argv[3],
+				  argv[4]);
+	else if (!strcmp(command, "inherited") && argc == 4)
+		r = by_fd((unsigned int)atoi(argv[2]), atoi(argv[3]));
 	else if (!strcmp(command, "threads") && argc == 4)
 		r = threads((unsigned int)atoi(argv[2]), argv[3]);
 	else if (!strcmp(command, "check"))
