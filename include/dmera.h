@@ -50,7 +50,7 @@ extern "C" {
  *
  * -ENODATA: no metadata snapshot is held.
  *
- * Blocks that cannot be read are -EIO or what else read(2) says.
+ * Blocks that cannot be read are -EIO, or what else a read fails with.
  *
  * Any number of threads may use handles, the same one too, at the same time;
  * only dmera_close() must be alone. A callback runs on the thread that made
