@@ -33,6 +33,9 @@
 #define THIN_SUPERBLOCK_MAGIC UINT64_C(27022010)
 #define CACHE_SUPERBLOCK_MAGIC UINT64_C(06142003)
 
+/* of a pack, at its beginning: doc/pack.md */
+#define PACK_MAGIC UINT64_C(0xa537a0aa6309ef77)
+
 /* In an invalid superblock, past all fields. */
 #define NOTE 1024
 static const char unfinished[] =
@@ -130,6 +133,9 @@ static const char *foreign_fault(const uint8_t *data, uint64_t location)
 		       "of it)";
 	if (data[0] == 0x1f && data[1] == 0x8b)
 		return "this is gzip data, not metadata";
+	if (get_le64(data) == PACK_MAGIC)
+		return "this is a pack, not metadata (era_metadata_unpack "
+		       "makes metadata of it)";
 	return NULL;
 }
 

@@ -304,7 +304,7 @@ static const char *array_block_fault(const struct array_map *map,
 		really = block_identify_anywhere(data);
 		return really == BLOCK_UNKNOWN ? "the checksum does not match"
 		       : really == BLOCK_BTREE_NODE
-			       ? "the block is a btree node"
+			       ? "the block is of another kind: btree node"
 			       : "the block is of another kind";
 	case BLOCK_GOOD:
 		break;

@@ -119,7 +119,7 @@ bool walk_check_block(struct walk *walk, const uint8_t *data, uint8_t failed,
 	really = block_identify_anywhere(data);
 	walk->nr_foreign += block_identify(data, where->block) != BLOCK_UNKNOWN;
 	if (really != BLOCK_UNKNOWN)
-		walk_fault(walk, where, range, "the block is a %s",
+		walk_fault(walk, where, range, "the block is of another kind: %s",
 			   block_kind_name(really));
 	else
 		walk_fault(walk, where, range, "the checksum does not match");

@@ -338,7 +338,7 @@ Test(array_walk, refuses_a_block_of_another_kind)
 
 	fixture_init(&f, NR, 4);
 	block_seal(fake_block(&f.fake, 3), BLOCK_BTREE_NODE, 3);
-	expect_lost_block(&f, 2, "is a btree node");
+	expect_lost_block(&f, 2, "is of another kind: btree node");
 	fixture_release(&f);
 }
 
