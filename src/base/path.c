@@ -95,7 +95,9 @@ static int open_parent(const char *path)
 		return -ENOMEM;
 	fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	free(parent);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 /*
@@ -135,7 +137,7 @@ int path_find(struct path_end *end, const char *path)
 
 		end->dir = open_parent(end->path);
 		r = end->dir < 0 ? end->dir : look(end, &next);
-		if (r != 1)
+		if (r != 1 || !next)
 			break;
 		path_release(end);
 		end->path = next;

@@ -26,7 +26,6 @@ say(struct era_report *report, struct era_problem *problem, const char *fmt,
 
 	if (!report)
 		return;
-	problem->text = text;
 	report->nr[problem->severity]++;
 	if (problem->severity == ERA_FATAL)
 		report->fatal_kinds |= UINT32_C(1) << problem->kind;
@@ -44,6 +43,7 @@ say(struct era_report *report, struct era_problem *problem, const char *fmt,
 	} else {
 		vsnprintf(text, sizeof(text), fmt, ap);
 	}
+	problem->text = text;
 	report->problem(report->arg, problem);
 }
 

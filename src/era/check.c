@@ -222,7 +222,7 @@ static int find_newer(struct check *check, bool all_in_use)
 
 static int check_trees(struct check *check, const struct era_superblock *sb)
 {
-	struct era_accounts accounts;
+	struct era_accounts accounts = { .nr_faults = 0 };
 	int r;
 
 	check->refs.counts[ERA_SUPERBLOCK_LOCATION] = 1;

@@ -311,7 +311,7 @@ size_t era_commits_after(const struct era_commits *commits, size_t i,
 {
 	const struct era_commit *list = commits->list;
 	/* what was opened is the first of the list, or the second */
-	size_t places[] = { (i + 1) % commits->nr, 0, 1 };
+	size_t places[] = { i + 1 < commits->nr ? i + 1 : 0, 0, 1 };
 
 	for (size_t k = edge == ERA_EDGE_NEXT ? 0 : 1;
 	     k < (edge == ERA_EDGE_NEXT ? 1 : 3); k++)

@@ -92,9 +92,12 @@ static const uint8_t *get_words(struct era_dates *d,
 				const struct era_dated_writeset *ws,
 				uint32_t index, bool before)
 {
-	uint32_t block = before ? slots_before(&ws->slots, index)
-				: ws->slots.blocks[index];
+	uint32_t block;
 
+	if (!before && index >= ws->slots.nr)
+		return NULL;
+	block = before ? slots_before(&ws->slots, index)
+		       : ws->slots.blocks[index];
 	return get_values(d, block,
 			  nr_values_in(era_nr_words(ws->nr_bits), index,
 				       ARRAY_MAX_WORDS));
@@ -623,8 +626,9 @@ static void settle(struct era_dates *d)
 
 void era_dates_init(struct era_dates *dates, struct era_reading *reading)
 {
-	*dates = (struct era_dates){ .reading = reading,
-				     .eras = { .role = ROLE_ERAS } };
+	memset(dates, 0, sizeof(*dates));
+	dates->reading = reading;
+	dates->eras.role = ROLE_ERAS;
 }
 
 void era_dates_release(struct era_dates *dates)

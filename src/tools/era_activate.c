@@ -189,8 +189,8 @@ static int look_at_origin(const char *path, uint64_t *sectors, dev_t *number,
 			  struct era_report *report)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	uint64_t size;
+	struct stat st = { .st_rdev = 0 };
+	uint64_t size = 0;
 	int r = 0;
 
 	if (fd < 0 || fstat(fd, &st))

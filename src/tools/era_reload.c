@@ -182,7 +182,7 @@ static int plan_tables(struct change *c)
 {
 	const struct live_era_table *t = &c->era.table;
 	char origin[24];
-	uint64_t sectors;
+	uint64_t sectors = 0;
 	int r = find_origin(c, origin, &sectors);
 
 	if (r)
