@@ -139,6 +139,8 @@ static void scan_chunk(struct era_scan *scan, uint64_t first, size_t nr,
 	for (size_t i = 0; i < nr; i++) {
 		const uint8_t *data = buf + i * ERA_BLOCK_SIZE;
 
+		/* whoever made this copy could not read it either */
+		failed[i] = failed[i] || block_is_unread(data);
 		scan->roles[first + i] =
 			(uint8_t)(failed[i] ? ROLE_UNREADABLE
 					    : era_role_of(data, first + i));

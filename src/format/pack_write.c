@@ -15,6 +15,7 @@
 #include "format/pack_chunk.h"
 #include "format/pack_format.h"
 #include "format/pack_write.h"
+#include "pdata/block.h"
 
 #define READ_BLOCKS 256u /* 1 MiB */
 
@@ -25,6 +26,7 @@ struct packer {
 	struct pack_stats *stats;
 	struct era_report *report;
 	bool keep_all;
+	bool any_read;
 	uint8_t *buf; /* READ_BLOCKS */
 };
 
@@ -64,13 +66,45 @@ static int pack_block(struct packer *packer, uint64_t block,
 	return r ? write_failed(packer, r) : 0;
 }
 
+static int pack_mark(struct packer *packer, uint64_t block)
+{
+	struct pack_stats *stats = packer->stats;
+	uint8_t mark[ERA_BLOCK_SIZE];
+	int r;
+
+	/* the superblock is read last, and looked for first */
+	if (!stats->nr_unread++ || block < stats->first_unread)
+		stats->first_unread = block;
+	block_put_unread(mark);
+	r = pack_chunks_add(&packer->chunks, block, mark, true);
+	return r ? write_failed(packer, r) : 0;
+}
+
+/* What does not come at once, block by block. */
+static int pack_singly(struct packer *packer, uint64_t block, size_t nr)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < nr && !r; i++) {
+		r = era_device_read(packer->device, block + i, 1, packer->buf);
+		if (r == -ENOMEM)
+			return era_device_report(packer->device, packer->report,
+						 "read", r);
+		if (!r)
+			packer->any_read = true;
+		r = r ? pack_mark(packer, block + i)
+		      : pack_block(packer, block + i, packer->buf);
+	}
+	return r;
+}
+
 static int pack_run(struct packer *packer, uint64_t block, size_t nr)
 {
-	struct era_device *device = packer->device;
-	int r = era_device_read(device, block, nr, packer->buf);
+	int r = era_device_read(packer->device, block, nr, packer->buf);
 
 	if (r)
-		return era_device_report(device, packer->report, "read", r);
+		return pack_singly(packer, block, nr);
+	packer->any_read = true;
 	for (size_t i = 0; i < nr && !r; i++)
 		r = pack_block(packer, block + i,
 			       packer->buf + i * ERA_BLOCK_SIZE);
@@ -96,6 +130,14 @@ static int pack_blocks(struct packer *packer)
 		block = era_device_next_data(device, block + nr);
 	}
 	return pack_run(packer, 0, 1);
+}
+
+/* No disk, rather than a bad one. */
+static int check_any_read(struct packer *packer)
+{
+	if (packer->any_read)
+		return 0;
+	return era_device_report(packer->device, packer->report, "read", -EIO);
 }
 
 static int write_header(struct packer *packer)
@@ -127,6 +169,8 @@ static int pack_all(struct packer *packer)
 
 	if (!r)
 		r = pack_blocks(packer);
+	if (!r)
+		r = check_any_read(packer);
 	if (!r) {
 		r = pack_chunks_finish(&packer->chunks);
 		if (r)

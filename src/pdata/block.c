@@ -63,6 +63,24 @@ enum block_kind block_identify(const void *data, uint64_t block)
 	return kind;
 }
 
+static const char unread[] = "dm-era-tools: this block could not be read\n";
+
+void block_put_unread(void *data)
+{
+	memset(data, 0, ERA_BLOCK_SIZE);
+	memcpy(data, unread, sizeof(unread));
+}
+
+bool block_is_unread(const void *data)
+{
+	uint8_t expected[ERA_BLOCK_SIZE];
+
+	if (memcmp(data, unread, sizeof(unread)) != 0)
+		return false;
+	block_put_unread(expected);
+	return !memcmp(data, expected, ERA_BLOCK_SIZE);
+}
+
 void block_seal(void *data, enum block_kind kind, uint64_t block)
 {
 	uint8_t *p = data;

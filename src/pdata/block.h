@@ -81,6 +81,13 @@ enum block_kind block_identify(const void *data, uint64_t block);
 /* As block_identify, but wherever it says it belongs. */
 enum block_kind block_identify_anywhere(const void *data);
 
+/*
+ * What stands for a block that could not be read, where a copy is made: it is
+ * of no kind, not all zero, and era_scan takes it for one that cannot be read.
+ */
+void block_put_unread(void *data);
+bool block_is_unread(const void *data);
+
 /* Writes the block number and then the checksum. */
 void block_seal(void *data, enum block_kind kind, uint64_t block);
 

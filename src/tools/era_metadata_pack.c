@@ -69,7 +69,8 @@ static const struct argp argp = {
 	"-i DEVICE -o FILE",
 	"Packs the metadata of a dm-era device into a file for a bug report."
 	"\vThe format is that of thin_metadata_pack. Exit status: 0 packed, "
-	"1 what is there is no metadata, 2 it could not be read or written.",
+	"1 packed but for blocks that cannot be read, or what is there is no "
+	"metadata, 2 it could not be read or written.",
 	tool_argp_children,
 	NULL,
 	NULL
@@ -87,6 +88,22 @@ static void say_what_is_left_out(const struct arguments *args,
 		   stats->nr_unknown, stats->nr_unknown == 1 ? "" : "s",
 		   stats->nr_unknown == 1 ? "is" : "are",
 		   stats->nr_unknown == 1 ? "has" : "have");
+}
+
+/* A pack of what can be read is of use, but is not the whole. */
+static int say_what_cannot_be_read(const struct arguments *args,
+				   const struct pack_stats *stats,
+				   struct era_report *report)
+{
+	if (!stats->nr_unread)
+		return 0;
+	era_report_kind(report, ERA_KIND_DAMAGE, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%" PRIu64 " block%s of %s cannot be read (the first "
+			"is %" PRIu64 "): the pack has a mark in place of "
+			"each, which era_metadata_unpack makes damage of",
+			stats->nr_unread, stats->nr_unread == 1 ? "" : "s",
+			args->input, stats->first_unread);
+	return -EUCLEAN;
 }
 
 static int pack_to_file(const struct arguments *args, struct era_device *device,
@@ -107,9 +124,10 @@ static int pack_to_file(const struct arguments *args, struct era_device *device,
 		output_file_discard(&file);
 	else
 		r = output_file_commit(&file, report);
-	if (!r)
-		say_what_is_left_out(args, &stats, report);
-	return r;
+	if (r)
+		return r;
+	say_what_is_left_out(args, &stats, report);
+	return say_what_cannot_be_read(args, &stats, report);
 }
 
 static int pack(const struct arguments *args, struct era_report *report)

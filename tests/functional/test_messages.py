@@ -31,6 +31,7 @@ FRAGMENTS = {
     "cannot open %s: %s", "%s: %s",
     "cannot open the undo file %s: %s",
     "dm-era-tools: the writing of this metadata was cut short\\n",
+    "dm-era-tools: this block could not be read\\n",
     "%s has no array block %%s", "%s (%s)",
     "%s is in use by another program or by the kernel%s",
     "%s, which the space map in block % proves, dates % blocks written since "
