@@ -60,12 +60,16 @@ static bool is_uninterruptible(int pid)
 static const char *where(const char *stack)
 {
 	for (size_t i = 0; i < sizeof(telling) / sizeof(*telling); i++) {
-		const char *at = strstr(stack, telling[i]);
+		const char *at = stack;
 
 		/* a whole name: " era_status+0x1/0x2" */
-		if (at && at > stack && at[-1] == ' ' &&
-		    strchr("+.", at[strlen(telling[i])]))
-			return telling[i];
+		while ((at = strstr(at, telling[i]))) {
+			bool begins = at > stack && at[-1] == ' ';
+
+			at += strlen(telling[i]);
+			if (begins && (*at == '+' || *at == '.'))
+				return telling[i];
+		}
 	}
 	return NULL;
 }

@@ -29,6 +29,7 @@ struct request {
 	int type;	   /* DM_DEVICE_... */
 	const char *name;  /* NULL: of no device */
 	const char *words; /* a message, or the new name */
+	const char *uuid;  /* the new one */
 	const struct live_target *target;
 	unsigned int seconds;
 	bool inactive;
@@ -183,7 +184,11 @@ static bool fill_task(struct dm_task *task, const struct request *req)
 	     !dm_task_set_message(task, req->words)))
 		return false;
 	if (req->type == DM_DEVICE_RENAME &&
-	    !dm_task_set_newname(task, req->words))
+	    !(req->uuid ? dm_task_set_newuuid(task, req->uuid)
+			: dm_task_set_newname(task, req->words)))
+		return false;
+	if (req->type == DM_DEVICE_CREATE && req->uuid && *req->uuid &&
+	    !dm_task_set_uuid(task, req->uuid))
 		return false;
 	if (req->inactive && !dm_task_query_inactive_table(task))
 		return false;
@@ -248,14 +253,35 @@ static int run_as(const struct request *req, FILE *answer)
 	return r;
 }
 
-/* Whether a name may stand for another one: it has more than the plainest. */
-static bool is_odd(const char *name)
+bool live_is_plain(unsigned char c)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789#+-.:=@_";
 
-	return name[strspn(name, plain)] != '\0';
+	return c && strchr(plain, c);
+}
+
+bool live_is_plain_name(const char *name)
+{
+	for (; *name; name++) {
+		if (live_is_plain((unsigned char)*name))
+			continue;
+		if (strncmp(name, "\\x", 2) ||
+		    !isxdigit((unsigned char)name[2]) ||
+		    !isxdigit((unsigned char)name[3]))
+			return false;
+		name += 3;
+	}
+	return true;
+}
+
+/* Whether a name may stand for another one: it has more than the plainest. */
+static bool is_odd(const char *name)
+{
+	while (live_is_plain((unsigned char)*name))
+		name++;
+	return *name;
 }
 
 /*
@@ -333,7 +359,7 @@ static int explain(const struct request *req, const char *what, int r,
 			name);
 	else if (explain_control(report))
 		return r;
-	else if (r == -ENXIO && req->name)
+	else if (r == -ENXIO && req->name && !req->target)
 		era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL,
 				ERA_NO_DATA, "%s: no such device-mapper device",
 				name);
@@ -375,6 +401,16 @@ static char *next_line(char **text)
 	*end = '\0';
 	*text = end + 1;
 	return line;
+}
+
+int live_reach(struct era_report *report)
+{
+	struct live_names names;
+	int r = live_list(&names, report);
+
+	if (!r)
+		live_names_release(&names);
+	return r;
 }
 
 int live_list(struct live_names *names, struct era_report *report)
@@ -529,11 +565,12 @@ int live_message(const char *name, const char *message, unsigned int seconds,
 	return ask(&req, message, NULL, report);
 }
 
-int live_create(const char *name, const struct live_target *target,
-		struct era_report *report)
+int live_create(const char *name, const char *uuid,
+		const struct live_target *target, struct era_report *report)
 {
 	struct request req = { .type = DM_DEVICE_CREATE,
 			       .name = name,
+			       .uuid = uuid,
 			       .target = target,
 			       .seconds = CHANGE_SECONDS };
 
@@ -558,6 +595,16 @@ int live_rename(const char *name, const char *to, struct era_report *report)
 			       .seconds = CHANGE_SECONDS };
 
 	return ask(&req, "rename it", NULL, report);
+}
+
+int live_set_uuid(const char *name, const char *uuid, struct era_report *report)
+{
+	struct request req = { .type = DM_DEVICE_RENAME,
+			       .name = name,
+			       .uuid = uuid,
+			       .seconds = CHANGE_SECONDS };
+
+	return ask(&req, "give it its UUID", NULL, report);
 }
 
 int live_load(const char *name, const struct live_target *target,

@@ -50,7 +50,19 @@ struct live_names {
 	size_t nr;
 };
 
+/* Whether the kernel's name of a device has this character as it is. */
+bool live_is_plain(unsigned char c);
+
+/*
+ * Whether a device of this name could be made again under it: libdevmapper
+ * writes what is not plain by its number, and some devices are made without.
+ */
+bool live_is_plain_name(const char *name);
+
 /* All of them return 0 or a negative errno, reported unless report is NULL. */
+
+/* Whether this host has a device-mapper, and we may use it. */
+int live_reach(struct era_report *report);
 
 /* The device-mapper devices of this host, by name. */
 int live_list(struct live_names *names, struct era_report *report);
@@ -70,12 +82,15 @@ void live_targets_release(struct live_targets *targets);
 int live_message(const char *name, const char *message, unsigned int seconds,
 		 struct era_report *report);
 
-/* With its node in /dev/mapper when it returns. */
-int live_create(const char *name, const struct live_target *target,
-		struct era_report *report);
+/* With its node in /dev/mapper when it returns; uuid may be empty. */
+int live_create(const char *name, const char *uuid,
+		const struct live_target *target, struct era_report *report);
 int live_remove(const char *name, unsigned int seconds,
 		struct era_report *report);
 int live_rename(const char *name, const char *to, struct era_report *report);
+/* Of a device that has none. */
+int live_set_uuid(const char *name, const char *uuid,
+		  struct era_report *report);
 
 /* Beside the table in use, to be used from the next resume on. */
 int live_load(const char *name, const struct live_target *target,

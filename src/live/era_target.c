@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -15,9 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "live/era_target.h"
+
+#define MAX_DEPTH 16 /* of devices over devices */
 
 static bool read_line(const char *path, char *line, int size)
 {
@@ -54,6 +58,53 @@ void live_path(const char *numbers, char path[LIVE_PATH_MAX])
 	for (char *p = path; *p; p++)
 		if (*p == '!')
 			*p = '/';
+}
+
+bool live_is_device(const char *numbers, dev_t device)
+{
+	unsigned int major_nr, minor_nr;
+
+	return sscanf(numbers, "%u:%u", &major_nr, &minor_nr) == 2 &&
+	       major(device) == major_nr && minor(device) == minor_nr;
+}
+
+static bool is_suspended(const char *numbers, unsigned int depth);
+
+static bool is_one_below_suspended(const char *numbers, unsigned int depth)
+{
+	char path[384], below[24];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%s/slaves", numbers);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		if (*entry->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), "/sys/dev/block/%s/slaves/%s/dev",
+			 numbers, entry->d_name);
+		found = read_line(path, below, sizeof(below)) &&
+			is_suspended(below, depth);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static bool is_suspended(const char *numbers, unsigned int depth)
+{
+	char path[64], line[8];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%s/dm/suspended", numbers);
+	if (read_line(path, line, sizeof(line)) && *line == '1')
+		return true;
+	return depth && is_one_below_suspended(numbers, depth - 1);
+}
+
+bool live_is_suspended(const char *numbers)
+{
+	return is_suspended(numbers, MAX_DEPTH);
 }
 
 uint64_t live_sectors(const char *numbers)
@@ -131,6 +182,7 @@ int live_era_ask(struct live_era *era, unsigned int seconds,
 	struct live_targets targets;
 	int r;
 
+	era->answer = LIVE_ERA_NOT_ASKED;
 	if (era->info.suspended || !era->is_era)
 		return 0;
 	/* what is no error here is not to be reported as one */

@@ -5,6 +5,8 @@
 #ifndef LIVE_ERA_TARGET_H
 #define LIVE_ERA_TARGET_H
 
+#include <sys/types.h>
+
 #include "live/dm.h"
 
 /* "/dev/mapper/" and a name */
@@ -58,6 +60,15 @@ int live_era_ask(struct live_era *era, unsigned int seconds,
 
 /* The path of a device by its numbers, "253:1"; they are it if there is none */
 void live_path(const char *numbers, char path[LIVE_PATH_MAX]);
+
+/* Whether the numbers, "253:1", are those of a block device. */
+bool live_is_device(const char *numbers, dev_t device);
+
+/*
+ * Whether a block device is one of the device-mapper's, and suspended, or one
+ * below it is: who reads it then waits, and cannot be killed.
+ */
+bool live_is_suspended(const char *numbers);
 
 /* Sectors of a block device by its numbers; 0 where the kernel does not say. */
 uint64_t live_sectors(const char *numbers);

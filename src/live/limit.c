@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 
 #define MAX_ANSWER (16u << 20) /* bytes; a list of all devices has fewer */
 #define POLL_MS 5	       /* how often a child that ends is looked at */
+#define MAX_FDS 1024	       /* where the kernel cannot close all at once */
 
 unsigned long long limit_now(void)
 {
@@ -34,10 +37,46 @@ void limit_sleep(unsigned int ms)
 	nanosleep(&time, NULL);
 }
 
+void limit_leave_streams(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+		if (fd < 0 || dup2(fd, i) < 0)
+			close(i);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* Of those that are no standard ones. */
+static void close_range_of(unsigned int first, unsigned int last)
+{
+#ifdef SYS_close_range
+	if (!syscall(SYS_close_range, first, last, 0u))
+		return;
+#endif
+	for (; first <= last && first < MAX_FDS; first++)
+		close((int)first);
+}
+
+static void keep_only(int fd)
+{
+	const unsigned int first = STDERR_FILENO + 1, kept = (unsigned int)fd;
+
+	limit_leave_streams();
+	if (kept > first)
+		close_range_of(first, kept - 1);
+	close_range_of(kept + 1, UINT_MAX);
+}
+
 static void run_child(int (*call)(void *arg, FILE *answer), void *arg, int fd)
 {
-	FILE *answer = fdopen(fd, "w");
-	int r = answer ? call(arg, answer) : -errno;
+	FILE *answer;
+	int r;
+
+	keep_only(fd);
+	answer = fdopen(fd, "w");
+	r = answer ? call(arg, answer) : -errno;
 
 	if (answer && fclose(answer) && !r)
 		r = -errno;
@@ -107,16 +146,16 @@ static int reap(pid_t pid, unsigned long long deadline)
 	return -WEXITSTATUS(status);
 }
 
-/* The signals that end programs, kept from the child. */
-static void block_signals(sigset_t *old)
+void limit_hold_signals(sigset_t *old)
 {
+	static const int deadly[] = { SIGINT,  SIGTERM, SIGHUP,	 SIGQUIT,
+				      SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP,
+				      SIGTTIN, SIGTTOU, SIGXCPU, SIGVTALRM };
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
+		sigaddset(&set, deadly[i]);
 	sigprocmask(SIG_BLOCK, &set, old);
 }
 
@@ -132,7 +171,7 @@ int limit_call(int (*call)(void *arg, FILE *answer), void *arg,
 	*answer = NULL;
 	if (pipe2(fds, O_CLOEXEC))
 		return -errno;
-	block_signals(&old);
+	limit_hold_signals(&old);
 	pid = fork();
 	if (!pid) {
 		close(fds[0]);

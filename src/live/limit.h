@@ -7,6 +7,7 @@
 #ifndef LIVE_LIMIT_H
 #define LIVE_LIMIT_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -17,11 +18,19 @@
  *   -ETIMEDOUT  where it was not over after so many seconds. The child is
  *               killed, and is gone as soon as the kernel lets go of it;
  *   -ECHILD     where it was killed by somebody else.
- * Signals that end programs do not reach the child, so that no change is left
- * half done.
+ * Signals that end or stop programs do not reach the child, so that no change
+ * is left half done. It has none of our descriptors: whoever waits for the end
+ * of what we print, or for a lock of ours, does not wait for a child that the
+ * kernel holds.
  */
 int limit_call(int (*call)(void *arg, FILE *answer), void *arg,
 	       unsigned int seconds, char **answer);
+
+/* Keeps the signals that end or stop programs from us; old: those before. */
+void limit_hold_signals(sigset_t *old);
+
+/* Standard input, output and errors lead nowhere from here on. */
+void limit_leave_streams(void);
 
 /* Milliseconds of the clock that nobody sets. */
 unsigned long long limit_now(void);

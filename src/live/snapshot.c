@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -32,18 +31,6 @@ static void ignore_signals(void)
 		signal(deadly[i], SIG_IGN);
 }
 
-/* Whoever waits for the end of what we print does not wait for the holder. */
-static void leave_standard_streams(void)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
-		if (fd < 0 || dup2(fd, i) < 0)
-			close(i);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 static void tell(int fd, int r)
 {
 	int32_t answer = r;
@@ -62,7 +49,8 @@ static void hold(const struct live_snapshot *snapshot, int fd)
 	/* what ends a terminal's processes, or a job's, is not for us */
 	setsid();
 	ignore_signals();
-	leave_standard_streams();
+	/* whoever waits for the end of what we print waits for us alone */
+	limit_leave_streams();
 	r = live_message(snapshot->name, "take_metadata_snap",
 			 snapshot->seconds, NULL);
 	tell(fd, r);
@@ -121,6 +109,8 @@ static int failed(const struct live_snapshot *snapshot, const char *what, int r,
 		why = "no answer in time";
 	else if (r == -EBUSY)
 		why = "the device was suspended";
+	else if (r == -ECHILD)
+		why = "the process that was to hold it is gone";
 	else if (r == -EINVAL)
 		why = "the kernel refuses it; somebody else has just taken "
 		      "or dropped one";

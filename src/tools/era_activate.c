@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/fs.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +80,12 @@ static void check_usage(struct arguments *args, struct argp_state *state)
 	if (!args->nr_words)
 		argp_error(state, "no device given");
 	args->to.name = args->words[0];
-	if (strchr(args->to.name, '/') || !*args->to.name ||
-	    strlen(args->to.name) >= 128)
+	if (strchr(args->to.name, '/'))
+		argp_error(state,
+			   "'%s' is no name of a device, but perhaps an "
+			   "instance of a unit: see systemd-escape(1)",
+			   args->to.name);
+	if (!*args->to.name || strlen(args->to.name) >= 128)
 		argp_error(state, "'%s' is no name of a device", args->to.name);
 	if (args->deactivate && (args->nr_words > 1 || args->format))
 		argp_error(state, "--deactivate takes the name alone");
@@ -152,20 +155,6 @@ static const struct argp argp = {
 	NULL
 };
 
-__attribute__((format(printf, 3, 4))) static int
-refuse(struct era_report *report, int r, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
-			ERA_NO_DATA, "%s", text);
-	return r;
-}
-
 static void note(struct era_report *report, const char *text)
 {
 	era_report(report, ERA_NOTE, NULL, ERA_NO_DATA, "%s", text);
@@ -202,7 +191,7 @@ static int look_at_origin(const char *path, uint64_t *sectors, dev_t *number,
 	if (fd >= 0)
 		close(fd);
 	if (r)
-		return refuse(report, r, "%s: %s", path, strerror(-r));
+		return tool_refuse(report, r, "%s: %s", path, strerror(-r));
 	*sectors = size / 512;
 	*number = st.st_rdev;
 	return 0;
@@ -243,22 +232,24 @@ static int format(const struct arguments *args, struct era_device *device,
 	int r;
 
 	if (!args->to.block_size)
-		return refuse(report, -EINVAL,
-			      "%s: to format it takes a block size",
-			      device->path);
+		return tool_refuse(report, -EINVAL,
+				   "%s: to format it takes a block size",
+				   device->path);
 	plan->block_size = args->to.block_size;
 	nr = nr_data_blocks(plan->sectors, plan->block_size);
 	if (nr >= ERA_MAX_NR_BLOCKS)
-		return refuse(report, -EINVAL,
-			      "%" PRIu64 " blocks are more than dm-era can "
-			      "track: a larger block size is needed",
-			      nr);
+		return tool_refuse(report, -EINVAL,
+				   "%" PRIu64
+				   " blocks are more than dm-era can "
+				   "track: a larger block size is needed",
+				   nr);
 	if (era_size_minimum((uint32_t)nr, device->nr_blocks) >
 	    device->nr_blocks)
-		return refuse(report, -ENOSPC,
-			      "%s is too small (era_metadata_size tells how "
-			      "large it must be)",
-			      device->path);
+		return tool_refuse(
+			report, -ENOSPC,
+			"%s is too small (era_metadata_size tells how "
+			"large it must be)",
+			device->path);
 	r = era_device_zero(device, 0, device->nr_blocks);
 	if (!r)
 		r = era_device_flush(device);
@@ -273,24 +264,25 @@ static int check_geometry(const struct arguments *args,
 	uint64_t nr;
 
 	if (args->to.block_size && args->to.block_size != g->data_block_size)
-		return refuse(report, -EINVAL,
-			      "%s: the metadata has blocks of %" PRIu32
-			      " sectors, not of %" PRIu32,
-			      args->to.metadata, g->data_block_size,
-			      args->to.block_size);
+		return tool_refuse(report, -EINVAL,
+				   "%s: the metadata has blocks of %" PRIu32
+				   " sectors, not of %" PRIu32,
+				   args->to.metadata, g->data_block_size,
+				   args->to.block_size);
 	plan->block_size = g->data_block_size;
 	nr = nr_data_blocks(plan->sectors, plan->block_size);
 	if (nr < g->nr_blocks)
-		return refuse(report, -EINVAL,
-			      "%s: has %" PRIu64 " blocks, the metadata knows "
-			      "%" PRIu32 ": the kernel would forget the rest; "
-			      "is it the right one?",
-			      args->to.origin, nr, g->nr_blocks);
+		return tool_refuse(
+			report, -EINVAL,
+			"%s: has %" PRIu64 " blocks, the metadata knows "
+			"%" PRIu32 ": the kernel would forget the rest; "
+			"is it the right one?",
+			args->to.origin, nr, g->nr_blocks);
 	if (nr >= ERA_MAX_NR_BLOCKS)
-		return refuse(report, -EINVAL,
-			      "%s: has %" PRIu64
-			      " blocks, more than dm-era can track",
-			      args->to.origin, nr);
+		return tool_refuse(report, -EINVAL,
+				   "%s: has %" PRIu64
+				   " blocks, more than dm-era can track",
+				   args->to.origin, nr);
 	if (nr > g->nr_blocks)
 		note(report, "the origin has grown, and the metadata will");
 	return 0;
@@ -314,10 +306,11 @@ static int undo_path(const struct arguments *args, char *path, size_t size,
 	if ((size_t)snprintf(path, size, "%s/%s.undo", dir, args->to.name) >=
 		    size ||
 	    (size_t)snprintf(old, sizeof(old), "%s.old", path) >= sizeof(old))
-		return refuse(report, -ENAMETOOLONG, "%s: name too long", dir);
+		return tool_refuse(report, -ENAMETOOLONG, "%s: name too long",
+				   dir);
 	if (rename(path, old) && errno != ENOENT)
-		return refuse(report, -errno, "%s: cannot rename: %s", path,
-			      strerror(errno));
+		return tool_refuse(report, -errno, "%s: cannot rename: %s",
+				   path, strerror(errno));
 	return 0;
 }
 
@@ -336,7 +329,7 @@ static int repair(const struct arguments *args, struct era_salvage *salvage,
 	if (!r)
 		r = tool_repair_in_place(salvage, need, undo, &told, report);
 	if (r)
-		return refuse(
+		return tool_refuse(
 			report, r,
 			"%s: could not be repaired in place, and is as it "
 			"was: see era_recovery(7)",
@@ -390,18 +383,20 @@ static int make_sound(const struct arguments *args, struct era_device *device,
 	if (r)
 		return r;
 	if (zero && !args->format)
-		return refuse(report, -EUCLEAN,
-			      "%s: the superblock is all zero, and the kernel "
-			      "would begin anew: --format, if that is meant; "
-			      "else see era_repair(8)",
-			      device->path);
+		return tool_refuse(
+			report, -EUCLEAN,
+			"%s: the superblock is all zero, and the kernel "
+			"would begin anew: --format, if that is meant; "
+			"else see era_repair(8)",
+			device->path);
 	if (zero)
 		return format(args, device, plan, report);
 	if (args->format)
-		return refuse(report, -EEXIST,
-			      "%s: holds metadata, or something else: only a "
-			      "superblock that is all zero is formatted",
-			      device->path);
+		return tool_refuse(
+			report, -EEXIST,
+			"%s: holds metadata, or something else: only a "
+			"superblock that is all zero is formatted",
+			device->path);
 	tell_geometry(args, device, &told);
 	tool_progress_start(&progress, device, 2 * era_device_used(device),
 			    args->quiet, device->path);
@@ -414,6 +409,25 @@ static int make_sound(const struct arguments *args, struct era_device *device,
 	return r;
 }
 
+/* Whoever read it would wait until it is resumed, and could not be killed. */
+static int refuse_suspended(const char *path, struct era_report *report)
+{
+	char numbers[24];
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		return 0; /* the opening says so */
+	snprintf(numbers, sizeof(numbers), "%u:%u", major(st.st_rdev),
+		 minor(st.st_rdev));
+	return live_is_suspended(numbers)
+		       ? tool_refuse(report, -EBUSY,
+				     "%s: is suspended, or what is below it: "
+				     "whoever reads it waits until that is "
+				     "resumed",
+				     path)
+		       : 0;
+}
+
 /* What comes out is sound metadata, or what the kernel is to format. */
 static int prepare(const struct arguments *args, struct plan *plan,
 		   struct era_report *report)
@@ -424,18 +438,20 @@ static int prepare(const struct arguments *args, struct plan *plan,
 			       report);
 
 	if (!r)
+		r = refuse_suspended(args->to.metadata, report);
+	if (!r)
 		r = era_device_open(&device, args->to.metadata,
 				    ERA_DEVICE_WRITE, NULL, report);
 	if (r)
 		return r;
 	if (fstat(device.fd, &st) || !S_ISBLK(st.st_mode))
-		r = refuse(report, -ENOTBLK, "%s: is no block device",
-			   args->to.metadata);
+		r = tool_refuse(report, -ENOTBLK, "%s: is no block device",
+				args->to.metadata);
 	plan->metadata = st.st_rdev;
 	if (!r && plan->metadata == plan->origin)
-		r = refuse(report, -EINVAL,
-			   "%s is both metadata device and origin",
-			   args->to.origin);
+		r = tool_refuse(report, -EINVAL,
+				"%s is both metadata device and origin",
+				args->to.origin);
 	if (!r)
 		r = make_sound(args, &device, plan, report);
 	era_device_close(&device);
@@ -459,7 +475,7 @@ static int create(const struct arguments *args, const struct plan *plan,
 	snprintf(params, sizeof(params), "%u:%u %u:%u %" PRIu32,
 		 major(plan->metadata), minor(plan->metadata),
 		 major(plan->origin), minor(plan->origin), plan->block_size);
-	r = live_create(args->to.name, &target, report);
+	r = live_create(args->to.name, NULL, &target, report);
 	if (!r)
 		r = live_era_look(&era, args->to.name, report);
 	if (!r)
@@ -467,10 +483,10 @@ static int create(const struct arguments *args, const struct plan *plan,
 	if (r)
 		return r;
 	if (era.answer != LIVE_ERA_ANSWERED)
-		return refuse(report, -EIO,
-			      "%s: was created, but does not work: see "
-			      "era_status(8)",
-			      args->to.name);
+		return tool_refuse(report, -EIO,
+				   "%s: was created, but does not work: see "
+				   "era_status(8)",
+				   args->to.name);
 	if (!args->quiet)
 		printf("%s: active, era %" PRIu32 "\n", args->to.name, era.era);
 	return 0;
@@ -479,12 +495,10 @@ static int create(const struct arguments *args, const struct plan *plan,
 /* Whether the numbers are those of the device at path. */
 static bool is_path(const char *numbers, const char *path)
 {
-	unsigned int major_nr, minor_nr;
 	struct stat st;
 
 	return !stat(path, &st) && S_ISBLK(st.st_mode) &&
-	       sscanf(numbers, "%u:%u", &major_nr, &minor_nr) == 2 &&
-	       major(st.st_rdev) == major_nr && minor(st.st_rdev) == minor_nr;
+	       live_is_device(numbers, st.st_rdev);
 }
 
 /* 1: it is there, and what is asked for; 0: there is no such device. */
@@ -504,9 +518,10 @@ static int is_active(const struct arguments *args, struct era_report *report)
 	    (!args->to.block_size ||
 	     args->to.block_size == era.table.block_size))
 		return 1;
-	return refuse(report, -EEXIST,
-		      "%s: there is a device of that name, and not this one",
-		      args->to.name);
+	return tool_refuse(
+		report, -EEXIST,
+		"%s: there is a device of that name, and not this one",
+		args->to.name);
 }
 
 static int activate(const struct arguments *args, struct era_report *report)
@@ -533,11 +548,12 @@ static int deactivate(const struct arguments *args, struct era_report *report)
 	if (r)
 		return r;
 	if (!era.is_era && !era.next_is_era)
-		return refuse(report, -EINVAL, "%s: no era device",
-			      args->to.name);
+		return tool_refuse(report, -EINVAL, "%s: no era device",
+				   args->to.name);
 	if (era.info.open_count > 0)
-		return refuse(report, -EBUSY, "%s: is in use (open %d times)",
-			      args->to.name, era.info.open_count);
+		return tool_refuse(report, -EBUSY,
+				   "%s: is in use (open %d times)",
+				   args->to.name, era.info.open_count);
 	return live_remove(args->to.name, REMOVE_SECONDS, report);
 }
 
@@ -556,6 +572,8 @@ static int run(struct arguments *args, struct era_report *report)
 {
 	int r = read_config(args, report), lock;
 
+	if (!r)
+		r = live_reach(report);
 	if (r)
 		return r;
 	lock = live_lock(args->to.name, report);

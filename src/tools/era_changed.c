@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "device/device.h"
@@ -202,9 +201,17 @@ static int save_era(const char *path, uint32_t era, struct era_report *report)
 static int refuse(struct era_report *report, int r, const char *name,
 		  const char *why)
 {
-	era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
-			ERA_NO_DATA, "%s: %s", name, why);
-	return r;
+	return tool_refuse(report, r, "%s: %s", name, why);
+}
+
+static int refuse_metadata_suspended(const struct live_era *era,
+				     struct era_report *report)
+{
+	return live_is_suspended(era->table.metadata_numbers)
+		       ? refuse(report, -EBUSY, era->table.metadata,
+				"is suspended, or what is below it: whoever "
+				"reads it waits until that is resumed")
+		       : 0;
 }
 
 /* Asks for the status, which is to be one of a target that works. */
@@ -241,7 +248,8 @@ static int look(struct live_era *era, const struct arguments *args,
 		return refuse(report, -EBUSY, args->name,
 			      "a new table was loaded while it is live: do not "
 			      "resume, dmsetup clear it; see era_status(8)");
-	return ask(era, report);
+	r = refuse_metadata_suspended(era, report);
+	return r ? r : ask(era, report);
 }
 
 /* A list since an era that never was would be empty, and look complete. */
@@ -272,10 +280,10 @@ static int free_snapshot(struct live_era *era, const struct arguments *args,
 		      "left it behind (--replace-snapshot)");
 }
 
-/* Writes that the kernel has passed on and that are not over. */
-static unsigned long writes_in_flight(const struct live_info *info)
+/* Whether no write that the kernel has passed on is under way. */
+static bool is_at_rest(const struct live_info *info)
 {
-	unsigned long reads, writes = 0;
+	unsigned long reads, writes = 1;
 	char path[64];
 	FILE *file;
 
@@ -284,26 +292,28 @@ static unsigned long writes_in_flight(const struct live_info *info)
 		 info->minor);
 	file = fopen(path, "re");
 	if (!file)
-		return 0;
+		return false;
 	if (fscanf(file, "%lu %lu", &reads, &writes) != 2)
-		writes = 0;
+		writes = 1;
 	fclose(file);
-	return writes;
+	return !writes;
 }
 
 /*
  * A write that was under way at the checkpoint counts as of the era before.
- * Were it to reach the origin after the data snapshot, neither list would have
- * it; so it is waited for. Where the device is never at rest, the limit is
- * longer than any such write takes.
+ * Were it to reach the origin after the data is copied, the next list would not
+ * have it; so it is waited for. False where the device was never seen at rest.
  */
-static void drain(const struct live_info *info)
+static bool drain(const struct live_info *info)
 {
 	unsigned long long deadline = limit_now() + DRAIN_MS;
 
-	do
+	do {
 		limit_sleep(DRAIN_POLL_MS);
-	while (writes_in_flight(info) && limit_now() < deadline);
+		if (is_at_rest(info))
+			return true;
+	} while (limit_now() < deadline);
+	return false;
 }
 
 /* Begins the era that the next list counts from, then the data snapshot. */
@@ -321,7 +331,13 @@ static int begin_era(struct live_era *era, const struct arguments *args,
 		return refuse(report, -EIO, args->name,
 			      "no new era began with the checkpoint");
 	*next = era->era;
-	drain(&era->info);
+	if (!drain(&era->info)) {
+		*next = before;
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "%s: writes were under way all the time, so the era "
+			   "that they are of is to be in the next list, too",
+			   args->name);
+	}
 	if (!args->data_snapshot)
 		return 0;
 	setenv("ERA_NAME", args->name, 1);
@@ -335,17 +351,16 @@ static int open_metadata_device(struct era_device *device,
 				const struct live_era *era,
 				struct era_report *report)
 {
-	unsigned int major_nr, minor_nr;
 	struct stat st;
-	int r = era_device_open(device, era->table.metadata, ERA_DEVICE_SHARED,
-				NULL, report);
+	int r = refuse_metadata_suspended(era, report);
 
+	if (!r)
+		r = era_device_open(device, era->table.metadata,
+				    ERA_DEVICE_SHARED, NULL, report);
 	if (r)
 		return r;
 	if (!fstat(device->fd, &st) && S_ISBLK(st.st_mode) &&
-	    sscanf(era->table.metadata_numbers, "%u:%u", &major_nr,
-		   &minor_nr) == 2 &&
-	    major(st.st_rdev) == major_nr && minor(st.st_rdev) == minor_nr)
+	    live_is_device(era->table.metadata_numbers, st.st_rdev))
 		return 0;
 	era_device_close(device);
 	era_report_kind(report, ERA_KIND_ACCESS, ERA_FATAL, NULL, ERA_NO_DATA,

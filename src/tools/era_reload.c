@@ -20,15 +20,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "live/era_target.h"
+#include "live/limit.h"
 #include "live/lock.h"
 #include "tools/tool.h"
 
@@ -113,21 +113,44 @@ struct change {
 	char new_params[PARAMS_MAX], old_params[PARAMS_MAX];
 	struct live_target new_table, old_table;
 	struct live_target above_old, above_new; /* of the linear device */
-	char above_old_params[PARAMS_MAX], above_new_params[PARAMS_MAX];
+	uint64_t above_offset;
+	char above_old_params[PARAMS_MAX];
 };
 
-__attribute__((format(printf, 3, 4))) static int
-refuse(struct era_report *report, int r, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
+/*
+ * What is said while devices are suspended is said afterwards: whoever reads
+ * it, or the file that it goes to, may be waiting for them.
+ */
+struct held_reports {
+	struct era_report report;
+	struct {
+		enum era_severity severity;
+		enum era_kind kind;
+		char text[1024];
+	} list[16];
+	size_t nr;
+};
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
-			ERA_NO_DATA, "%s", text);
-	return r;
+static void hold_report(void *arg, const struct era_problem *problem)
+{
+	struct held_reports *held = arg;
+
+	if (held->nr == sizeof(held->list) / sizeof(*held->list))
+		return;
+	held->list[held->nr].severity = problem->severity;
+	held->list[held->nr].kind = problem->kind;
+	snprintf(held->list[held->nr].text, sizeof(held->list->text), "%s",
+		 problem->text);
+	held->nr++;
+}
+
+static void tell_held(const struct held_reports *held,
+		      struct era_report *report)
+{
+	for (size_t i = 0; i < held->nr; i++)
+		era_report_kind(report, held->list[i].kind,
+				held->list[i].severity, NULL, ERA_NO_DATA, "%s",
+				held->list[i].text);
 }
 
 /* --- what there is ---------------------------------------------------------
@@ -142,19 +165,29 @@ static int look(struct change *c)
 	if (r)
 		return r;
 	if (!era->is_era)
-		return refuse(c->report, -EINVAL, "%s: no era device in use",
-			      name);
+		return tool_refuse(c->report, -EINVAL,
+				   "%s: no era device in use", name);
 	if (era->nr_targets > 1 || era->table.begin)
-		return refuse(c->report, -EINVAL,
-			      "%s: its table has more than one target", name);
+		return tool_refuse(c->report, -EINVAL,
+				   "%s: its table has more than one target",
+				   name);
+	if (!live_is_plain_name(era->info.name))
+		return tool_refuse(
+			c->report, -EINVAL,
+			"%s: has a name that libdevmapper would write "
+			"otherwise: rename it first, see dmsetup(8)",
+			name);
+	if (era->info.read_only)
+		return tool_refuse(c->report, -EROFS, "%s: is read-only", name);
 	if (era->info.suspended)
-		return refuse(c->report, -EBUSY,
-			      "%s: is suspended: see era_status(8)", name);
+		return tool_refuse(c->report, -EBUSY,
+				   "%s: is suspended: see era_status(8)", name);
 	if (era->info.inactive_table)
-		return refuse(c->report, -EBUSY,
-			      "%s: a new table was loaded while it is live: do "
-			      "not resume, dmsetup clear it",
-			      name);
+		return tool_refuse(
+			c->report, -EBUSY,
+			"%s: a new table was loaded while it is live: do "
+			"not resume, dmsetup clear it",
+			name);
 	return 0;
 }
 
@@ -166,15 +199,16 @@ static int find_origin(struct change *c, char numbers[24], uint64_t *sectors)
 
 	snprintf(numbers, 24, "%s", c->era.table.origin_numbers);
 	if (path && (stat(path, &st) || !S_ISBLK(st.st_mode)))
-		return refuse(c->report, -ENOTBLK, "%s: is no block device",
-			      path);
+		return tool_refuse(c->report, -ENOTBLK,
+				   "%s: is no block device", path);
 	if (path)
 		snprintf(numbers, 24, "%u:%u", major(st.st_rdev),
 			 minor(st.st_rdev));
 	*sectors = live_sectors(numbers);
 	if (!*sectors)
-		return refuse(c->report, -ENXIO, "%s: its size is not known",
-			      path ? path : c->era.table.origin);
+		return tool_refuse(c->report, -ENXIO,
+				   "%s: its size is not known",
+				   path ? path : c->era.table.origin);
 	return 0;
 }
 
@@ -188,11 +222,12 @@ static int plan_tables(struct change *c)
 	if (r)
 		return r;
 	if (sectors < t->len && !c->args->shrink)
-		return refuse(c->report, -EINVAL,
-			      "%s: has %" PRIu64 " sectors, the device %" PRIu64
-			      ": what is past the end would be lost (--shrink)",
-			      c->args->origin ? c->args->origin : t->origin,
-			      sectors, t->len);
+		return tool_refuse(
+			c->report, -EINVAL,
+			"%s: has %" PRIu64 " sectors, the device %" PRIu64
+			": what is past the end would be lost (--shrink)",
+			c->args->origin ? c->args->origin : t->origin, sectors,
+			t->len);
 	snprintf(c->old_params, sizeof(c->old_params), "%s %s %" PRIu32,
 		 t->metadata_numbers, t->origin_numbers, t->block_size);
 	snprintf(c->new_params, sizeof(c->new_params), "%s %s %" PRIu32,
@@ -207,8 +242,8 @@ static int plan_tables(struct change *c)
 			     c->era.info.name) >= 128 ||
 	    (size_t)snprintf(c->old_name, sizeof(c->old_name), "%s-old",
 			     c->era.info.name) >= 128)
-		return refuse(c->report, -ENAMETOOLONG, "%s: too long a name",
-			      c->era.info.name);
+		return tool_refuse(c->report, -ENAMETOOLONG,
+				   "%s: too long a name", c->era.info.name);
 	return 0;
 }
 
@@ -271,8 +306,7 @@ static const char *fault_of_above(struct change *c,
 	/* one that has all of it keeps that */
 	if (!offset && t->len == c->era.table.len)
 		c->above_new.len = c->new_table.len;
-	snprintf(c->above_new_params, sizeof(c->above_new_params), "%" PRIu64,
-		 offset);
+	c->above_offset = offset;
 	if (offset + c->above_new.len > c->new_table.len)
 		return "the device above it reaches past the new end";
 	return NULL;
@@ -303,21 +337,22 @@ static const char *find_above(struct change *c)
 /* Remove and create; the old table again where the new one is refused. */
 static int change_closed(struct change *c)
 {
-	const char *name = c->era.info.name;
+	const char *name = c->era.info.name, *uuid = c->era.info.uuid;
 	int r = live_remove(name, REMOVE_SECONDS, c->report);
 
 	if (r)
 		return r;
-	r = live_create(name, &c->new_table, c->report);
+	r = live_create(name, uuid, &c->new_table, c->report);
 	if (!r)
 		return 0;
-	if (live_create(name, &c->old_table, c->report))
-		refuse(c->report, r,
-		       "%s: is removed, and could not be created with its old "
-		       "table: 0 %" PRIu64 " era %s",
-		       name, c->old_table.len, c->old_params);
+	if (live_create(name, uuid, &c->old_table, c->report))
+		tool_refuse(
+			c->report, r,
+			"%s: is removed, and could not be created with its old "
+			"table: 0 %" PRIu64 " era %s",
+			name, c->old_table.len, c->old_params);
 	else
-		refuse(c->report, r, "%s: is as it was", name);
+		tool_refuse(c->report, r, "%s: is as it was", name);
 	return r;
 }
 
@@ -329,26 +364,46 @@ static int resume_both(struct change *c)
 	return r ? r : above;
 }
 
-/*
- * The new table was in use, and its instance has written: what goes on with
- * the old table is a third instance, loaded while the first is suspended.
- */
-static void go_back(struct change *c)
+/* Leads the linear device, with its table so, to the device beside. */
+static int switch_above(struct change *c, const struct live_target *table)
 {
-	const char *name = c->era.info.name;
-	int r = live_remove(c->new_name, REMOVE_SECONDS, c->report);
+	struct live_target target = *table;
+	char params[PARAMS_MAX];
+	struct live_info info;
+	int r = live_info(c->new_name, &info, c->report);
 
-	if (!r)
-		r = live_load(name, &c->old_table, c->report);
-	if (!r)
-		r = resume_both(c);
 	if (r)
-		refuse(c->report, r,
-		       "%s and %s are suspended, and could not be put back: "
-		       "see \"CHANGING A TABLE\" in era_recovery(7)",
-		       name, c->above.name);
-	else
-		refuse(c->report, r, "%s: goes on with its old table", name);
+		return r;
+	snprintf(params, sizeof(params), "%" PRIu32 ":%" PRIu32 " %" PRIu64,
+		 info.major, info.minor, c->above_offset);
+	target.params = params;
+	r = live_load(c->above.name, &target, c->report);
+	if (r)
+		return r;
+	r = live_resume(c->above.name, RESUME_SECONDS, c->report);
+	/* so that going back finds it as it was; where it has gone it stays */
+	if (r)
+		live_clear(c->above.name, NULL);
+	return r;
+}
+
+/* The table gets a device beside, and the linear one leads there. */
+static int put_beside(struct change *c, const struct live_target *table,
+		      const struct live_target *above)
+{
+	int r = live_create(c->new_name, NULL, table, c->report);
+
+	return r ? r : switch_above(c, above);
+}
+
+static int remove_beside(struct change *c)
+{
+	int r = live_remove(c->new_name, REMOVE_SECONDS, NULL);
+
+	if (r && r != -ENXIO)
+		return tool_refuse(c->report, r, "%s: cannot be removed: %s",
+				   c->new_name, strerror(-r));
+	return 0;
 }
 
 /* The linear device leads to the new one: the old one is in nobody's way. */
@@ -360,40 +415,55 @@ static int take_name(struct change *c)
 	if (!r)
 		r = live_rename(c->new_name, name, c->report);
 	if (r)
-		return refuse(c->report, r,
-			      "the new table is in use, by the name of %s",
-			      c->new_name);
+		return tool_refuse(
+			c->report, r,
+			"its users are on the device %s now, which could "
+			"not be given the name %s",
+			c->new_name, name);
 	if (live_remove(c->old_name, REMOVE_SECONDS, NULL))
 		era_report(c->report, ERA_NOTE, NULL, ERA_NO_DATA,
 			   "somebody has asked the old device for its status, "
 			   "and hangs until the next reboot, as does the "
 			   "removal of %s; nobody else does",
 			   c->old_name);
+	else if (*c->era.info.uuid)
+		live_set_uuid(name, c->era.info.uuid, c->report);
 	return 0;
 }
 
-static int switch_above(struct change *c)
+/*
+ * The new table's instance may have written. What goes on with the old table is
+ * a third one, in a device beside as well, so that whoever asks the suspended
+ * device hangs nobody. Where that fails, too, it is loaded in its place.
+ */
+static void go_back(struct change *c)
 {
-	char params[PARAMS_MAX + 24];
-	struct live_info info;
-	int r = live_info(c->new_name, &info, c->report);
+	const char *name = c->era.info.name;
+	int r = remove_beside(c);
 
-	if (r)
-		return r;
-	snprintf(params, sizeof(params), "%" PRIu32 ":%" PRIu32 " %s",
-		 info.major, info.minor, c->above_new_params);
-	c->above_new.params = params;
-	r = live_load(c->above.name, &c->above_new, c->report);
-	if (r)
-		return r;
-	r = live_resume(c->above.name, RESUME_SECONDS, c->report);
-	/* so that going back finds it as it was; where it has gone it stays */
-	if (r)
-		live_clear(c->above.name, NULL);
-	return r;
+	if (!r && !put_beside(c, &c->old_table, &c->above_old)) {
+		r = take_name(c);
+	} else {
+		if (!r)
+			r = remove_beside(c);
+		if (!r)
+			r = live_load(name, &c->old_table, c->report);
+		if (!r)
+			r = resume_both(c);
+		if (r)
+			tool_refuse(
+				c->report, r,
+				"%s and %s are suspended, and could not be put "
+				"back: see \"CHANGING A TABLE\" in "
+				"era_recovery(7)",
+				name, c->above.name);
+	}
+	if (!r)
+		tool_refuse(c->report, -ECANCELED,
+			    "%s: goes on with its old table", name);
 }
 
-static int change_under_linear(struct change *c)
+static int change_suspended(struct change *c)
 {
 	const char *name = c->era.info.name;
 	int r = live_suspend(c->above.name, SUSPEND_SECONDS, c->report);
@@ -408,22 +478,29 @@ static int change_under_linear(struct change *c)
 		resume_both(c);
 		return r;
 	}
-	r = live_create(c->new_name, &c->new_table, c->report);
-	if (r) {
-		/* it has read the metadata, and perhaps begun an era */
-		live_remove(c->new_name, REMOVE_SECONDS, NULL);
-		if (!live_load(name, &c->old_table, c->report) &&
-		    !resume_both(c))
-			refuse(c->report, r, "%s: goes on with its old table",
-			       name);
-		return r;
-	}
-	r = switch_above(c);
+	r = put_beside(c, &c->new_table, &c->above_new);
 	if (r) {
 		go_back(c);
 		return r;
 	}
 	return take_name(c);
+}
+
+static int change_under_linear(struct change *c)
+{
+	struct held_reports held = { .report = { .problem = hold_report } };
+	struct era_report *report = c->report;
+	int r;
+
+	held.report.arg = &held;
+	c->report = &held.report;
+	/* our own program may lie on what is suspended */
+	mlockall(MCL_CURRENT | MCL_FUTURE);
+	r = change_suspended(c);
+	munlockall();
+	c->report = report;
+	tell_held(&held, report);
+	return r;
 }
 
 /* --- what to do where we do not --------------------------------------------
@@ -433,10 +510,11 @@ static int explain(struct change *c, const char *fault)
 {
 	const char *name = c->era.info.name;
 
-	refuse(c->report, -EBUSY,
-	       "%s: %s: its table is not changed, since whoever asked for its "
-	       "status meanwhile would make it hang for ever",
-	       name, fault);
+	tool_refuse(
+		c->report, -EBUSY,
+		"%s: %s: its table is not changed, since whoever asked for its "
+		"status meanwhile would make it hang for ever",
+		name, fault);
 	if (!c->args->quiet)
 		fprintf(stderr,
 			"%s: close it, or where nothing can ask, neither vgs "
@@ -468,10 +546,11 @@ static int change(struct change *c)
 		return explain(c, fault);
 	if (!closed && (!live_info(c->new_name, &info, NULL) ||
 			!live_info(c->old_name, &info, NULL)))
-		return refuse(c->report, -EEXIST,
-			      "%s or %s is left from an earlier change: remove "
-			      "it first",
-			      c->new_name, c->old_name);
+		return tool_refuse(
+			c->report, -EEXIST,
+			"%s or %s is left from an earlier change: remove "
+			"it first",
+			c->new_name, c->old_name);
 	if (c->args->dry_run) {
 		say(c, closed ? "would be removed and created: "
 			      : "would be changed under the linear device: ");
@@ -481,19 +560,6 @@ static int change(struct change *c)
 	if (!r)
 		say(c, "");
 	return r;
-}
-
-/* No signal ends us while a device is suspended. */
-static void hold_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static int run(const struct arguments *args, struct era_report *report)
@@ -506,7 +572,8 @@ static int run(const struct arguments *args, struct era_report *report)
 	lock = live_lock(c.era.info.name, report);
 	if (lock < 0)
 		return lock;
-	hold_signals();
+	/* none ends or stops us while a device is suspended */
+	limit_hold_signals(NULL);
 	/* again, now that no other of our tools is at work on it */
 	r = look(&c);
 	if (!r)

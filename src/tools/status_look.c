@@ -176,8 +176,17 @@ static void look_at_superblock(struct status_device *dev,
 {
 	struct live_era *era = &dev->era;
 	char *answer;
-	int r = limit_call(read_superblock, era->table.metadata,
-			   options->timeout, &answer);
+	int r;
+
+	if (live_is_suspended(era->table.metadata_numbers)) {
+		add_problem(&dev->problems, STATUS_CRITICAL, "dmsetup resume",
+			    "the metadata device %s is suspended, or what is "
+			    "below it: whoever reads it waits",
+			    era->table.metadata);
+		return;
+	}
+	r = limit_call(read_superblock, era->table.metadata, options->timeout,
+		       &answer);
 
 	if (!r && answer &&
 	    sscanf(answer, "%" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNu64,
@@ -296,6 +305,17 @@ static int look_settled(struct live_era *era, const char *name,
 	return r;
 }
 
+/*
+ * A question to a target that cannot write its metadata would hang, and stay;
+ * a question that hangs already needs no second one beside it.
+ */
+static bool may_ask(const struct live_era *era,
+		    const struct status_options *options)
+{
+	return !options->superblock &&
+	       !live_is_suspended(era->table.metadata_numbers);
+}
+
 static void look_further(struct status_device *dev,
 			 const struct status_options *options)
 {
@@ -308,7 +328,7 @@ static void look_further(struct status_device *dev,
 	if (era->table.block_size)
 		dev->nr_blocks = (era->table.len + era->table.block_size - 1) /
 				 era->table.block_size;
-	if (!options->superblock)
+	if (may_ask(era, options))
 		live_era_ask(era, options->timeout, &to.report);
 	dev->known = era->answer == LIVE_ERA_ANSWERED;
 	if (!dev->known && era->answer != LIVE_ERA_FAILED)
@@ -419,17 +439,34 @@ static bool judge_blocked(struct status *status)
 	return hangs;
 }
 
-int status_look(struct status *status, const struct status_options *options)
+/* Again, where a question of ours got no answer. */
+static void find_our_own(struct status *status)
+{
+	for (size_t i = 0; i < status->nr_devices; i++) {
+		if (status->devices[i].era.answer != LIVE_ERA_NO_ANSWER)
+			continue;
+		live_blocked_release(&status->blocked);
+		find_blocked(&status->blocked);
+		return;
+	}
+}
+
+int status_look(struct status *status, const struct status_options *given)
 {
 	unsigned long long deadline = limit_now() + SETTLE_MS;
+	struct status_options with = *given;
+	const struct status_options *options = &with;
 	bool resume_hangs;
 	int r;
 
 	*status = (struct status){ .devices = NULL };
+	find_blocked(&status->blocked);
+	/* which device they asked nobody can tell: no more of us are to hang */
+	if (status->blocked.nr)
+		with.superblock = true;
 	r = options->nr_names ? look_at_named(status, options, deadline)
 			      : look_at_all(status, options, deadline);
-	/* of our own questions, too, where one got no answer */
-	find_blocked(&status->blocked);
+	find_our_own(status);
 	resume_hangs = judge_blocked(status);
 	status->level = status->problems.level;
 	for (size_t i = 0; i < status->nr_devices; i++) {

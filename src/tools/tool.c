@@ -12,6 +12,7 @@
 #include <malloc.h>
 #endif
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -93,6 +94,8 @@ void tool_init(char **argv)
 	argv[0] = program_invocation_short_name;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* else the kernel does not keep for us how a child ended */
+	signal(SIGCHLD, SIG_DFL);
 	argp_err_exit_status = ERA_UNKNOWN;
 	argp_program_version_hook = print_version;
 }
@@ -111,6 +114,19 @@ void tool_parse(const struct argp *argp, int argc, char **argv, void *args)
 const char *tool_name(void)
 {
 	return program_invocation_short_name;
+}
+
+int tool_refuse(struct era_report *report, int r, const char *fmt, ...)
+{
+	char text[TOOL_ADVICE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	era_report_kind(report, era_kind_of_error(r), ERA_FATAL, NULL,
+			ERA_NO_DATA, "%s", text);
+	return r;
 }
 
 void tool_put_into_words(int r, struct era_report *report)

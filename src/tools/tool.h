@@ -35,6 +35,10 @@ void tool_parse(const struct argp *argp, int argc, char **argv, void *args);
 /* The name the program was called by, as all messages start with it. */
 const char *tool_name(void);
 
+/* Reports a sentence about an error r, which it returns. */
+int tool_refuse(struct era_report *report, int r, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* Puts an error into words that nobody has; a closed pipe needs none. */
 void tool_put_into_words(int r, struct era_report *report);
 

@@ -70,6 +70,32 @@ def test_everything_is_installed(install, all_tools):
         (all_tools.directory / ".libs/libdmera.a").exists()
 
 
+@pytest.mark.skipif(not LIVE_TOOLS, reason="built without libdevmapper")
+def test_what_runs_at_boot_calls_what_is_installed(install):
+    files = install("transform=s,x,x,")
+    sbin = next(name for name in files if name.endswith("/sbin/era_activate"))
+    called = {}
+    for end in ("/system/era@.service", "/initramfs-tools/hooks/dm-era",
+                "/initramfs-tools/scripts/local-block/dm-era",
+                "/90dm-era/module-setup.sh", "/90dm-era/era_up.sh"):
+        path = next(path for name, path in files.items()
+                    if name.endswith(end))
+        text = path.read_text("ascii")
+        assert not re.search(r"@\w+@", text), f"{end}: not filled in"
+        assert "era_activate" in text
+        called[end] = set(re.findall(r'"(/[^"]*)/(?:era_activate|\$tool)"',
+                                     text))
+        if end.endswith(".service"):
+            continue
+        assert os.access(path, os.X_OK)
+        subprocess.run(["sh", "-n", path], check=True)
+    for end in ("/system/era@.service", "/initramfs-tools/hooks/dm-era",
+                "/90dm-era/module-setup.sh"):
+        # below DESTDIR
+        assert {f"/{sbin}".endswith(f"{path}/era_activate")
+                for path in called[end]} == {True}, end
+
+
 def test_a_program_prefix_goes_through_everything(install):
     files = install("transform=s,^,x-,")
     tools = {"x-" + tool for tool in TOOLS}

@@ -68,6 +68,8 @@ def test_no_argument(run, tool):
     ("era_reload", ["x", "y"], "only one device"),
     ("era_activate", ["x", "/dev/null"], "no origin given"),
     ("era_activate", ["a/b"], "no name of a device"),
+    ("era_activate", ["data/era"], "see systemd-escape"),
+    ("era_activate", ["n" * 128], "no name of a device"),
     ("era_activate", [""], "no name of a device"),
     ("era_activate", ["x", "m", "o", "100"], "multiple of 8 sectors"),
     ("era_activate", ["x", "m", "o", "0"], "multiple of 8 sectors"),
@@ -155,11 +157,41 @@ def test_status_takes_any_name(run, name):
     assert run("era_status", "-q", "--", name).out == b""
 
 
-def test_status_says_who_may_look(run):
+ARGUMENTS = {
+    "era_status": [NO_SUCH],
+    "era_changed": ["--since=1", NO_SUCH],
+    "era_activate": ["--deactivate", NO_SUCH],
+    "era_reload": [NO_SUCH],
+}
+
+
+@live_tool
+def test_says_who_may_use_the_device_mapper(run, tool):
     before = ["setpriv", "--reuid=65534", "--clear-groups"]
     if os.geteuid() or not can_run(*before):
         pytest.skip("needs root and setpriv, to run as somebody else")
-    result = run("era_status", before=before)
-    assert result.status == 3
-    assert b"only root has it" in result.out or \
-        b"this host has no device-mapper" in result.out
+    result = run(tool, *ARGUMENTS[tool], before=before)
+    assert result.status == bad_usage(tool)
+    said = result.out.decode() + result.err
+    assert "only root has it" in said or \
+        "this host has no device-mapper" in said
+
+
+@live_tool
+def test_is_told_how_its_children_end_whoever_starts_it(run, tool):
+    """A daemon that ignores SIGCHLD hands that down to what it runs."""
+    plain = run(tool, *ARGUMENTS[tool])
+    result = run(tool, *ARGUMENTS[tool],
+                 before=["sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"])
+    assert (result.status, result.out, result.err) == \
+        (plain.status, plain.out, plain.err)
+    assert "child" not in result.out.decode() + result.err
+
+
+@live_tool
+@pytest.mark.parametrize("name", ["x y", "x'\"$(:);", "-x", "\\x20", "\xe4\n"])
+def test_takes_any_name(run, tool, name):
+    *options, _ = ARGUMENTS[tool]
+    result = run(tool, *options, "--", name)
+    assert result.status == bad_usage(tool)
+    assert "error: " in result.err or result.out.startswith(b"unknown: ")

@@ -100,7 +100,7 @@ def test_a_zeroed_superblock_is_not_formatted_unasked(boot, tools, seen):
         """)
     assert machine.metadata.read_bytes()[4096:] == before[4096:]
     machine.run(UP + """
-        tool 1 era_activate --format era $METADATA $ORIGIN
+        tool 2 era_activate --format era $METADATA $ORIGIN
         grep "takes a block size" /err
         up --format era $METADATA $ORIGIN 128
         write 3
@@ -115,38 +115,38 @@ def test_refusals_leave_all_as_it_is(boot, tools, seen):
     machine.run(FORMAT + r"""
         write 3
         refused() {
-            local words=$1
-            shift
-            tool 1 era_activate "$@"
+            local status=$1 words=$2
+            shift 2
+            tool "$status" era_activate "$@"
             grep -q "$words" /err
         }
-        refused "in use" other $METADATA $ORIGIN 128
-        refused "not this one" era $ORIGIN $METADATA 128
+        refused 2 "in use" other $METADATA $ORIGIN 128
+        refused 2 "not this one" era $ORIGIN $METADATA 128
         sleep 100 </dev/mapper/era &
         user=$!
         while dmsetup info -c --noheadings -o open era | grep -q 0; do
             sleep 0.1
         done
-        refused "is in use (open" --deactivate era
+        refused 2 "is in use (open" --deactivate era
         kill $user
         wait $user || true
         down
-        refused "no such device-mapper device" --deactivate era
+        refused 2 "no such device-mapper device" --deactivate era
         dmsetup create small --table "0 1024 linear $ORIGIN 0"
         before=$(sha256sum <$METADATA)
-        refused "kernel would forget the rest" era $METADATA /dev/mapper/small
-        refused "not of 64" era $METADATA $ORIGIN 64
-        refused "holds metadata" --format era $METADATA $ORIGIN 128
-        refused "both metadata device and origin" era $METADATA $METADATA
-        refused "No such file" era /dev/gone $ORIGIN 128
-        refused "No such file" era $METADATA /dev/gone 128
-        refused "no block device" era /init $ORIGIN 128
-        refused "/etc/era/era.conf: No such file" era
+        refused 2 "kernel would forget the rest" era $METADATA /dev/mapper/small
+        refused 2 "not of 64" era $METADATA $ORIGIN 64
+        refused 2 "holds metadata" --format era $METADATA $ORIGIN 128
+        refused 2 "both metadata device and origin" era $METADATA $METADATA
+        refused 2 "No such file" era /dev/gone $ORIGIN 128
+        refused 2 "No such file" era $METADATA /dev/gone 128
+        refused 2 "no block device" era /init $ORIGIN 128
+        refused 2 "/etc/era/era.conf: No such file" era
         mkdir -p /etc/era
         echo "nonsense" >/etc/era/era.conf
-        refused "line 1 is none of" era
+        refused 1 "line 1 is none of" era
         echo "METADATA=/dev/vda" >/etc/era/era.conf
-        refused "names no ORIGIN" era
+        refused 1 "names no ORIGIN" era
         [ "$before" = "$(sha256sum <$METADATA)" ]
         [ ! -e /dev/mapper/era ]
         # devices that come late are waited for

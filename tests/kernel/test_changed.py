@@ -116,37 +116,37 @@ def test_refusals_leave_all_as_it_is(boot, tools, seen):
     machine = live_machine(boot, tools)
     machine.run(BACKUP + """
         refused() {
-            local words=$1
-            shift
-            tool 1 era_changed --format=text -o /list "$@"
+            local status=$1 words=$2
+            shift 2
+            tool "$status" era_changed --format=text -o /list "$@"
             grep -q "$words" /err
             [ ! -e /list ]
         }
         pieces
         era_up --format
-        refused "no such device" --since 0 gone
-        refused "no era device" --since 0 data-origin
-        refused "has not reached" --since 99 data
-        refused "is no era, and no file" --since /nothing data
+        refused 2 "no such device" --since 0 gone
+        refused 2 "no era device" --since 0 data-origin
+        refused 2 "has not reached" --since 99 data
+        refused 2 "is no era, and no file" --since /nothing data
         echo x >/bad
-        refused "holds no era" --since /bad data
-        refused "exited with 3" --since 0 --data-snapshot 'exit 3' data
-        refused "not over after" --since 0 --timeout 1 \\
+        refused 1 "holds no era" --since /bad data
+        refused 2 "exited with 3" --since 0 --data-snapshot 'exit 3' data
+        refused 2 "not over after" --since 0 --timeout 1 \\
             --data-snapshot 'sleep 77' data
         no_process sleep
         dmsetup message data 0 take_metadata_snap
-        refused "a metadata snapshot is held" --since 0 data
+        refused 2 "a metadata snapshot is held" --since 0 data
         tool 0 era_changed --since 0 --replace-snapshot -o /list data
         rm /list
         no_snapshot
         dmsetup suspend data
-        refused "is suspended" --since 0 data
+        refused 2 "is suspended" --since 0 data
         dmsetup resume data
         dmsetup load data --table "0 4096 era /dev/mapper/data-meta \\
             /dev/mapper/data-origin 8"
-        refused "a new table was loaded" --since 0 data
+        refused 2 "a new table was loaded" --since 0 data
         dmsetup clear data
-        tool 1 era_changed --since 0 --save /no/such/save -o /list data
+        tool 2 era_changed --since 0 --save /no/such/save -o /list data
         rm -f /list
         no_snapshot
         tool 0 era_changed --since 0 data
@@ -206,6 +206,48 @@ def test_a_signal_leaves_nothing_behind(boot, tools, seen, signal):
         nothing_left
         """)
     seen(f"SIG{signal} at any moment: no snapshot, no process")
+
+
+def test_writes_that_never_rest_are_listed_twice(boot, tools, seen):
+    """A write under way at the checkpoint may come after the data's copy."""
+    machine = live_machine(boot, tools)
+    machine.run(BACKUP + """
+        pieces
+        era_up --format
+        tool 0 era_changed --since 0 --save /saved -o /list data
+        before=$(cat /saved)
+        dd if=/dev/zero of=/dev/mapper/data bs=4096 count=1 seek=7 conv=notrunc \
+            oflag=direct status=none
+        # a write that the origin holds back is one that never rests
+        dmsetup suspend --noflush data-origin
+        dd if=/dev/zero of=/dev/mapper/data bs=4096 count=1 seek=9 conv=notrunc \
+            oflag=direct status=none &
+        inflight() {
+            cat /sys/dev/block/$(dmsetup info -c --noheadings \
+                --separator : -o major,minor data)/inflight
+        }
+        for tenth in $(seq 100); do
+            [ "$(inflight | awk '{ print $2 }')" = 0 ] || break
+            sleep 0.1
+        done
+        tool 0 era_changed --since /saved --save /next --format=text \
+            -o /list data
+        grep "writes were under way all the time" /err
+        dmsetup resume data-origin
+        wait
+        # the era of that write is in the next list as well
+        tool 0 era_changed --since /next --save /last --format=text \
+            -o /again data
+        ! grep "under way" /err
+        for list in /list /again; do
+            awk '$1 <= 9 && 9 < $1 + $2 { found = 1 }
+                 END { exit !found }' $list
+        done
+        [ "$(cat /next)" -gt "$before" ]
+        [ "$(cat /last)" -gt "$(cat /next)" ]
+        nothing_left
+        """)
+    seen("the era of a write that never rests is in the next list, too")
 
 
 # What a host has across crashes: a disk with the copy, and the saved era.

@@ -3,6 +3,8 @@
 
 import random
 
+import pytest
+
 from live import PRELUDE, live_machine
 from workload import assert_exact, eras_of_writes
 
@@ -143,16 +145,16 @@ def test_each_step_is_undone_when_a_later_one_fails(boot, tools, seen):
         }}
         """ + eras_of_writes(rng, 512, eras=2) + """
         # an origin that is not there any more when the table is loaded
-        tool 1 era_reload --origin /dev/gone era
+        tool 2 era_reload --origin /dev/gone era
         unchanged
         # one that is too small
         piece tiny 8
-        tool 1 era_reload --origin /dev/mapper/tiny era
+        tool 2 era_reload --origin /dev/mapper/tiny era
         grep "would be lost" /err
         unchanged
         # a name that is taken
         dmsetup create era-new --table "0 8 linear /dev/vdd 0"
-        tool 1 era_reload era
+        tool 2 era_reload era
         grep "left from an earlier change" /err
         dmsetup remove era-new
         unchanged
@@ -161,7 +163,7 @@ def test_each_step_is_undone_when_a_later_one_fails(boot, tools, seen):
         dmsetup create held --table "0 65536 linear /dev/vdd 0"
         mkswap /dev/mapper/held
         swapon /dev/mapper/held
-        tool 1 era_reload --origin /dev/mapper/held era
+        tool 2 era_reload --origin /dev/mapper/held era
         grep "goes on with its old table" /err
         swapoff /dev/mapper/held
         unchanged
@@ -173,13 +175,111 @@ def test_each_step_is_undone_when_a_later_one_fails(boot, tools, seen):
     seen("users and device as they were, exact")
 
 
+def test_going_back_hangs_nobody_either(boot, tools, seen):
+    """The new table is refused while others ask the suspended device."""
+    machine = live_machine(boot, tools)
+    rng = random.Random(94)
+    machine.run(GROWING + f"""
+        up {WHOLE}
+        dmsetup create data --table "0 {WHOLE} linear /dev/mapper/era 0"
+        """ + eras_of_writes(rng, 512, eras=2) + f"""
+        dmsetup create held --table "0 {WHOLE} linear /dev/vdd 0"
+        mkswap /dev/mapper/held
+        swapon /dev/mapper/held
+        (while [ ! -e /stop ]; do
+            dmsetup status era >/dev/null 2>&1 3>&-
+         done) &
+        tool 2 era_reload --origin /dev/mapper/held era
+        touch /stop
+        grep "goes on with its old table" /err
+        [ "$(table_length era)" = {WHOLE} ]
+        [ "$(table_length data)" = {WHOLE} ]
+        live era
+        live data
+        [ ! -e /dev/mapper/era-new ]
+        dd if=/dev/mapper/data of=/dev/null bs=64k count=1 iflag=direct \
+            status=none
+        see_era
+        """ + eras_of_writes(rng, 512, eras=2) + "forced_reboot",
+        ends="reboot")
+    tools.repair_in_place(machine.metadata)
+    assert_exact(tools, machine, 512)
+    seen("users and device as they were, whoever asks; exact")
+
+
+@pytest.mark.parametrize("under", ["closed", "linear"])
+def test_an_origin_that_shrinks(boot, tools, seen, under):
+    machine = live_machine(boot, tools)
+    rng = random.Random(95)
+    linear = under == "linear"
+    machine.run(GROWING + f"""
+        up {WHOLE}
+        dmsetup remove era
+        dmsetup create era --uuid ERA-x --table "0 {WHOLE} era $METADATA \
+            /dev/mapper/grows 128"
+        """ + eras_of_writes(rng, 512, eras=2) + (f"""
+        dmsetup create data --table "0 {WHOLE} linear /dev/mapper/era 0"
+        """ if linear else "") + f"""
+        grow {HALF}
+        tool 2 era_reload era
+        grep "what is past the end would be lost" /err
+        [ "$(table_length era)" = {WHOLE} ]
+        tool 0 era_reload --shrink era
+        [ "$(table_length era)" = {HALF} ]
+        [ "$(dmsetup info -c --noheadings -o uuid era)" = ERA-x ]
+        """ + (f"""
+        [ "$(table_length data)" = {HALF} ]
+        live data
+        """ if linear else "") + f"""
+        SIZE=$(({HALF} * 512))
+        see_era
+        """ + eras_of_writes(rng, 256, eras=2)
+        + ("dmsetup remove data\n" if linear else "") + """
+        deactivate
+        tool 0 era_check $METADATA
+        """)
+    assert_exact(tools, machine, 256)
+    seen("refused unasked; with --shrink exact up to the new end")
+
+
+def test_odd_names(boot, tools, seen):
+    machine = live_machine(boot, tools)
+    machine.run(GROWING + rf"""
+        up {HALF}
+        odd='a b"c$(d)'
+        dmsetup rename era "$odd"
+        grow {WHOLE}
+        tool 0 era_reload "$odd"
+        [ "$(table_length "$odd")" = {WHOLE} ]
+        dmsetup create data --table "0 {WHOLE} linear             /dev/mapper/$(ls /dev/mapper | grep '^a') 0"
+        tool 0 era_reload "$odd"
+        [ "$(dmsetup ls | grep -c '^a')" = 1 ]
+        live data
+        dmsetup remove data
+        dmsetup remove "$odd"
+        # made without the way in which libdevmapper writes such a name
+        dmsetup --manglename none create "x y"             --table "0 {HALF} era $METADATA /dev/mapper/grows 128"
+        tool 2 era_reload "x y"
+        grep "rename it first" /err
+        dmsetup --manglename none remove "x y"
+        tool 0 era_activate "$odd" $METADATA /dev/mapper/grows
+        tool 0 era_changed -q --since 0 -o /list "$odd"
+        [ -s /list ]
+        tool 0 era_activate "$odd" $METADATA /dev/mapper/grows
+        grep "active already" /err
+        tool 0 era_activate --deactivate "$odd"
+        [ -z "$(dmsetup ls | grep '^[ax]')" ]
+        """)
+    seen("blanks, quotes and what a shell would run: each tool takes them")
+
+
 def test_an_open_device_is_refused_with_what_to_do(boot, tools, seen):
     machine = live_machine(boot, tools)
     machine.run(GROWING + f"""
         up {HALF}
         grow {WHOLE}
         refused() {{
-            tool 1 era_reload era
+            tool 2 era_reload era
             grep -q "$1" /err
             [ "$(table_length era)" = {HALF} ]
             live era
@@ -205,15 +305,15 @@ def test_an_open_device_is_refused_with_what_to_do(boot, tools, seen):
         refused "not a linear one of one target"
         dmsetup remove data
         dmsetup suspend era
-        tool 1 era_reload era
+        tool 2 era_reload era
         grep "is suspended" /err
         dmsetup resume era
         dmsetup load era --table "0 {HALF} era $METADATA /dev/mapper/grows 128"
-        tool 1 era_reload era
+        tool 2 era_reload era
         grep "a new table was loaded" /err
         dmsetup clear era
-        tool 1 era_reload gone
-        tool 1 era_reload grows
+        tool 2 era_reload gone
+        tool 2 era_reload grows
         grep "no era device in use" /err
         tool 0 era_reload era
         [ "$(table_length era)" = {WHOLE} ]

@@ -154,3 +154,61 @@ def test_odd_names_and_devices_that_go_away(boot, tools, seen):
     assert raw["devices"][0]["name"] in ("x y", r"x\x20y")
     seen("names with blanks and quotes; a device that is not there, or goes "
          "away while it is looked at")
+
+
+def test_what_is_below_the_metadata_is_suspended(boot, tools, seen):
+    """Nobody may write or read it: no process of ours is to wait there."""
+    machine = live_machine(boot, tools)
+    guest = machine.run(PRELUDE + """
+        piece below 2048
+        dmsetup create deep-meta --table "0 2048 linear /dev/mapper/below 0"
+        piece deep-origin 4096
+        dmsetup create deep --table "$(table_of deep)"
+        era_device other
+        dmsetup suspend below
+        json 2 era_status -J
+        tool 2 era_status -t 2 deep
+        refused() {
+            tool 2 "$@"
+            grep "is suspended, or what is below it" /err
+        }
+        refused era_changed --since 0 -o /list deep
+        [ ! -e /list ]
+        refused era_activate new /dev/mapper/deep-meta /dev/mapper/below
+        for name in era_status era_changed era_activate; do
+            no_process $name
+        done
+        dmsetup resume below
+        json 0 era_status -J
+        """)
+    suspended, resumed = reports(guest)
+    assert "is suspended, or what is below it" in \
+        device(suspended, "deep")["problems"][0]["message"]
+    assert device(suspended, "deep")["metadata_usage"] is None
+    assert device(suspended, "other")["level"] == "ok"
+    assert resumed["level"] == "ok"
+    seen("told, and neither read nor asked; no process is left behind")
+
+
+def test_questions_do_not_pile_up(boot, tools, seen):
+    """A monitor that asks each minute must not leave a process each time."""
+    machine = live_machine(boot, tools)
+    guest = machine.run(PRELUDE + """
+        activate
+        era_device other
+        dmsetup suspend era
+        dmsetup status era &
+        stuck $! era_status
+        for i in 1 2 3; do
+            json 2 era_status -J -t 2 other
+        done
+        no_process era_status
+        dmsetup resume era
+        wait
+        json 0 era_status -J other
+        """)
+    *hanging, over = reports(guest)
+    assert {device(one, "other")["metadata_usage"]["source"]
+            for one in hanging} == {"superblock"}
+    assert device(over, "other")["metadata_usage"]["source"] == "target"
+    seen("while anybody hangs no target is asked, and superblocks are read")
