@@ -214,8 +214,8 @@ static int open_directly(struct output_file *file, const char *path,
 	if (end.exists && S_ISBLK(end.st.st_mode)) {
 		era_report_kind(
 			report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
-			"%s: is a block device, and text is not written "
-			"over devices",
+			"%s: is a block device, and only metadata is written "
+			"to devices: name a file",
 			path);
 		r = -EINVAL;
 	} else if (end.exists && S_ISDIR(end.st.st_mode)) {

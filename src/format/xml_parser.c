@@ -380,6 +380,42 @@ static const struct element *find_element(const char *name)
 	return NULL;
 }
 
+/* Whose XML this is, by an attribute that <superblock> has in no other; or NULL.
+ */
+static const char *foreign_xml(const struct element *element, const char *name)
+{
+	static const char *const cache[] = { "nr_cache_blocks", "policy",
+					     "hint_width" };
+	static const char *const thin[] = { "nr_data_blocks", "transaction",
+					    "data_block_size", "time" };
+
+	if (element != &elements[SUPERBLOCK])
+		return NULL;
+	for (size_t i = 0; i < sizeof(cache) / sizeof(*cache); i++)
+		if (!strcmp(name, cache[i]))
+			return "this is XML of dm-cache metadata, not of "
+			       "dm-era (cache_restore makes metadata of it)";
+	for (size_t i = 0; i < sizeof(thin) / sizeof(*thin); i++)
+		if (!strcmp(name, thin[i]))
+			return "this is XML of dm-thin metadata, not of "
+			       "dm-era (thin_restore makes metadata of it)";
+	return NULL;
+}
+
+static void refuse_attribute(struct parser *parser,
+			     const struct element *element, const char *prefix,
+			     const char *name)
+{
+	const char *foreign = prefix ? NULL : foreign_xml(element, name);
+
+	if (foreign)
+		fail_at_tag(parser, "%s", foreign);
+	else
+		fail_at_tag(parser, "<%s> takes no attribute \"%s%s%s\"",
+			    element->name, prefix ? prefix : "",
+			    prefix ? ":" : "", name);
+}
+
 /* libxml2 gives five pointers for each: name, prefix, URI, value, end. */
 static int get_attributes(struct parser *parser, const struct element *element,
 			  int nr, const xmlChar **given, struct text *values)
@@ -394,10 +430,8 @@ static int get_attributes(struct parser *parser, const struct element *element,
 		       strcmp(element->attributes[a], name))
 			a++;
 		if (given[1] || !element->attributes[a]) {
-			fail_at_tag(parser, "<%s> has no attribute \"%s%s%s\"",
-				    element->name,
-				    given[1] ? (const char *)given[1] : "",
-				    given[1] ? ":" : "", name);
+			refuse_attribute(parser, element,
+					 (const char *)given[1], name);
 			return -EINVAL;
 		}
 		values[a] = (struct text){ (const char *)given[3],

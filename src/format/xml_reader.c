@@ -9,6 +9,7 @@
 
 #include "base/endian.h"
 #include "format/input_window.h"
+#include "format/pack_format.h"
 #include "format/xml_document.h"
 #include "format/xml_lexer.h"
 #include "format/xml_parser.h"
@@ -35,6 +36,9 @@ static int check_start(struct input_window *window, const char *name,
 	else if (get_le32(window->begin + SUPERBLOCK_MAGIC_OFFSET) ==
 		 SUPERBLOCK_MAGIC)
 		what = "holds era metadata, not XML";
+	else if (get_le64(window->begin) == PACK_MAGIC)
+		what = "is a pack, not XML (era_metadata_unpack makes "
+		       "metadata of it)";
 	if (!what)
 		return 0;
 	era_report_kind(report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,

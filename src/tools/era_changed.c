@@ -23,6 +23,7 @@
 
 #include "device/device.h"
 #include "era/metadata.h"
+#include "format/output_own.h"
 #include "live/era_target.h"
 #include "live/limit.h"
 #include "live/lock.h"
@@ -447,12 +448,27 @@ static int run_locked(const struct arguments *args, struct output *out,
 	return r;
 }
 
+/* Before anything is done to the device. */
+static int check_targets(const struct arguments *args,
+			 struct era_report *report)
+{
+	int r = 0;
+
+	if (args->list.force)
+		return 0;
+	if (args->save)
+		r = output_check_own(args->save, report);
+	return r ? r : output_check_own(args->list.output, report);
+}
+
 static int run(struct arguments *args, struct era_report *report)
 {
 	struct live_info info;
 	struct output out;
 	int r = resolve_since(args, report), lock;
 
+	if (!r)
+		r = check_targets(args, report);
 	if (!r)
 		r = live_info(args->name, &info, report);
 	if (r)

@@ -22,6 +22,7 @@
 struct arguments {
 	struct tool_source source;
 	const char *output;
+	bool force;
 	bool logical;
 	bool compact;
 	bool repair;
@@ -30,6 +31,8 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, compressed where its name ends in .gz", 0 },
+	{ "force", 'f', NULL, 0,
+	  "Overwrite a FILE that these tools did not write", 0 },
 	{ "logical", KEY_LOGICAL, NULL, 0,
 	  "Fold the writesets into the era array", 0 },
 	{ "compact", KEY_COMPACT, NULL, 0,
@@ -49,6 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		args->output = arg;
+		return 0;
+	case 'f':
+		args->force = true;
 		return 0;
 	case KEY_LOGICAL:
 		args->logical = true;
@@ -149,7 +155,8 @@ static int run(const struct arguments *args, struct era_report *report)
 
 	if (r)
 		return r;
-	r = tool_source_open_output(&out, args->output, &device, report);
+	r = tool_source_open_output(&out, args->output, args->force, &device,
+				    report);
 	if (!r)
 		r = dump(args, &device, &out, report);
 	era_device_close(&device);

@@ -93,7 +93,8 @@ static int run(const struct arguments *args, struct era_report *report)
 
 	if (r)
 		return r;
-	r = tool_source_open_output(&out, args->list.output, &device, report);
+	r = tool_source_open_output(&out, args->list.output, args->list.force,
+				    &device, report);
 	if (!r)
 		r = list(args, &device, &out, report);
 	era_device_close(&device);

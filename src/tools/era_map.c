@@ -34,6 +34,7 @@
 struct arguments {
 	struct tool_source source;
 	const char *output;
+	bool force;
 	const char *color;
 	const char *format;
 	uint32_t era;
@@ -45,6 +46,8 @@ static const struct argp_option options[] = {
 	  "Tell only eras from ERA on apart", 0 },
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, as SVG where its name ends in .svg or .svg.gz", 0 },
+	{ "force", 'f', NULL, 0,
+	  "Overwrite a FILE that these tools did not write", 0 },
 	{ "format", KEY_FORMAT, "FORMAT", 0, "text or svg", 0 },
 	{ "color", KEY_COLOR, "WHEN", 0,
 	  "auto (the default), never, always, 256 or true", 0 },
@@ -105,6 +108,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		args->output = arg;
+		return 0;
+	case 'f':
+		args->force = true;
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -240,7 +246,8 @@ static int draw_to(const struct arguments *args, struct era_device *device,
 		   struct era_report *report)
 {
 	struct output out;
-	int r = tool_source_open_output(&out, args->output, device, report);
+	int r = tool_source_open_output(&out, args->output, args->force, device,
+					report);
 
 	if (r)
 		return r;

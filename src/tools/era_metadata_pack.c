@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "format/output_file.h"
+#include "format/output_own.h"
 #include "format/pack_target.h"
 #include "format/pack_write.h"
 #include "tools/confine.h"
@@ -25,7 +26,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0, "The pack to write", 0 },
 	{ "all", 'a', NULL, 0,
 	  "Keep damaged blocks and all else that is not zero too", 0 },
-	{ "force", 'f', NULL, 0, "Overwrite a file that holds metadata", 0 },
+	{ "force", 'f', NULL, 0,
+	  "Overwrite a FILE that these tools did not write", 0 },
 	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
 	{ 0 },
 };
@@ -140,6 +142,8 @@ static int pack(const struct arguments *args, struct era_report *report)
 		return r;
 	r = pack_check_target(args->output, device.fd, args->force,
 			      &is_block_device, report);
+	if (!r && !args->force)
+		r = output_check_own(args->output, report);
 	if (!r)
 		r = pack_to_file(args, &device, report);
 	era_device_close(&device);

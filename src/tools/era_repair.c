@@ -91,6 +91,11 @@ static void check_usage(const struct arguments *args, struct argp_state *state)
 				   "device, and no other option");
 		return;
 	}
+	if (args->device && !args->in_place && !args->input)
+		argp_error(state,
+			   "unexpected argument '%s': --in-place %s repairs "
+			   "it, -i %s -o NEW_DEVICE writes to another",
+			   args->device, args->device, args->device);
 	if (args->device)
 		argp_error(state, "unexpected argument '%s'", args->device);
 	if (args->in_place && (args->input || args->output))

@@ -20,6 +20,8 @@
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, compressed where its name ends in .gz", 0 },
+	{ "force", 'f', NULL, 0,
+	  "Overwrite a FILE that these tools did not write", 0 },
 	{ "format", KEY_FORMAT, "FORMAT", 0,
 	  "xml (the default), text, json, csv or ddrescue (a domain mapfile)",
 	  0 },
@@ -81,6 +83,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		list->output = arg;
+		return 0;
+	case 'f':
+		list->force = true;
 		return 0;
 	case ARGP_KEY_END:
 		check_usage(list, state);

@@ -14,13 +14,14 @@
 
 struct tool_list {
 	const char *output;
+	bool force; /* over whatever is there */
 	size_t max_ranges; /* 0: as many as there are */
 	bool have_unit;
 	enum range_format format;
 	enum range_unit unit;
 };
 
-/* -o, --format, --unit and --max-ranges, for argp's children. */
+/* -o, -f, --format, --unit and --max-ranges, for argp's children. */
 extern const struct argp tool_list_argp;
 
 /*

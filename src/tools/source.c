@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "era/whole.h"
+#include "format/output_own.h"
 #include "tools/source.h"
 #include "tools/tool.h"
 
@@ -145,16 +146,23 @@ int tool_source_open_metadata(struct era_metadata *md,
 	return era_metadata_open_whole(md, device, report);
 }
 
-int tool_source_open_output(struct output *out, const char *path,
+int tool_source_open_output(struct output *out, const char *path, bool force,
 			    const struct era_device *device,
 			    struct era_report *report)
 {
 	int r = output_open(out, path, report);
 
-	if (r || !output_is_same_file(out, device->fd))
+	if (r)
 		return r;
-	era_report_kind(report, ERA_KIND_USAGE, ERA_FATAL, NULL, ERA_NO_DATA,
-			"%s is both input and output", device->path);
-	output_abandon(out);
-	return -EINVAL;
+	if (output_is_same_file(out, device->fd)) {
+		era_report_kind(report, ERA_KIND_USAGE, ERA_FATAL, NULL,
+				ERA_NO_DATA, "%s is both input and output",
+				device->path);
+		r = -EINVAL;
+	} else if (!force) {
+		r = output_check_own(path, report);
+	}
+	if (r)
+		output_abandon(out);
+	return r;
 }

@@ -52,8 +52,11 @@ int tool_source_open_metadata(struct era_metadata *md,
 			      const struct tool_source *source,
 			      struct era_report *report);
 
-/* Opens an output (NULL: standard output) that is not the device itself. */
-int tool_source_open_output(struct output *out, const char *path,
+/*
+ * Opens an output (NULL: standard output) that is not the device itself, and,
+ * without force, no file that these tools did not write.
+ */
+int tool_source_open_output(struct output *out, const char *path, bool force,
 			    const struct era_device *device,
 			    struct era_report *report);
 

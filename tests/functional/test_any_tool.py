@@ -452,7 +452,7 @@ def test_output_to_a_character_device_goes_there(run, image, tmp_path, tool):
 def test_output_through_a_link_replaces_what_it_points_to(run, image,
                                                           tmp_path, tool):
     target = tmp_path / "target"
-    target.write_bytes(b"old")
+    target.write_bytes(b"<blocks>\n</blocks>\n")
     (tmp_path / "link").symlink_to(target)
     assert write(run, tool, image("clean"), "-o",
                  tmp_path / "link").status == 0

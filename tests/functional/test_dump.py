@@ -201,7 +201,7 @@ def test_compresses_a_file_named_so(run, image, tmp_path):
     assert gzip.decompress(output.read_bytes()) == data.dump("crash_k72")
 
 
-@pytest.mark.parametrize("before", [None, b"what was there"])
+@pytest.mark.parametrize("before", [None, b"<blocks>\n</blocks>\n"])
 def test_a_file_is_complete_or_absent(run, image, tmp_path, before):
     """The damage is found late, in the era array."""
     directory = tmp_path / "out"

@@ -50,7 +50,7 @@ def give_away(path):
 # Ways to write over what somebody else has put at OUTPUT; the old content of
 # what a link leads to is that of crash_k61.
 WRITERS = {
-    **{tool: [name_of(tool), *args, "-o", "OUTPUT", "INPUT"]
+    **{tool: [name_of(tool), *args, "--force", "-o", "OUTPUT", "INPUT"]
        for tool, args in WRITE_RESULT.items()},
     "era_repair -o": ["era_repair", "--force", "-i", "INPUT", "-o", "OUTPUT"],
     "era_repair --in-place": ["era_repair", "--in-place", "OUTPUT"],

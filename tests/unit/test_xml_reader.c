@@ -353,12 +353,12 @@ Test(xml_reader, refuses_an_unknown_attribute)
 {
 	refuse("<superblock uuid=\"\" block_size=\"128\" nr_blocks=\"2\" "
 	       "current_era=\"9\" version=\"1\">\n" ERAS_2 END,
-	       "x.xml: line 1, column 1: <superblock> has no attribute "
+	       "x.xml: line 1, column 1: <superblock> takes no attribute "
 	       "\"version\"");
 	refuse(SUPERBLOCK("2") "  <era_array len=\"2\">\n",
-	       "x.xml: line 2, column 3: <era_array> has no attribute \"len\"");
+	       "x.xml: line 2, column 3: <era_array> takes no attribute \"len\"");
 	refuse(SUPERBLOCK("2") "  <era_array xml:space=\"preserve\">\n",
-	       "x.xml: line 2, column 3: <era_array> has no attribute "
+	       "x.xml: line 2, column 3: <era_array> takes no attribute "
 	       "\"xml:space\"");
 }
 
