@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernels of Debian's releases, fetched by package name and cached.
 
-A kernel in the cache is a directory: vmlinuz, version, and modules/ with
-the modules a guest needs, numbered in the order they are to be inserted.
+A kernel in the cache is a directory: vmlinuz, version, modules/ with the
+modules a guest needs, numbered in the order they are to be inserted, and wanted,
+which names those that were asked for when it was fetched.
 
     python3 -m harness.kernels [--refresh] [RELEASE...]
 
@@ -26,7 +27,7 @@ from .packages import Release, find_program, require_programs
 RELEASES = ("bookworm", "trixie", "sid")
 PACKAGE = "linux-image-cloud-amd64"
 MODULES = ("virtio_pci", "virtio_blk", "crc32c_generic", "libcrc32c",
-           "dm-mod", "dm-era", "dm-flakey")
+           "dm-mod", "dm-era", "dm-flakey", "dm-snapshot")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,17 @@ def cache_directory():
     base = os.environ.get("XDG_CACHE_HOME") or (
         "/var/cache" if os.geteuid() == 0 else Path.home() / ".cache")
     return Path(base) / "dm-era-tools" / "kernels"
+
+
+def _wanted():
+    return "".join(f"{module}\n" for module in MODULES)
+
+
+def _is_whole(directory):
+    """Whether it was fetched with all modules that are asked for now."""
+    wanted = directory / "wanted"
+    return (directory / "version").exists() and wanted.exists() and \
+        wanted.read_text() == _wanted()
 
 
 def _load(release, directory):
@@ -110,6 +122,7 @@ def _install(release, target):
         (kernel / "modules").mkdir(parents=True)
         shutil.copy(vmlinuz, kernel / "vmlinuz")
         (kernel / "version").write_text(version + "\n")
+        (kernel / "wanted").write_text(_wanted())
         for number, path in enumerate(_insertion_order(modules, MODULES)):
             name = f"{number:02}-{Path(path).name.split('.')[0]}.ko"
             (kernel / "modules" / name).write_bytes(
@@ -123,7 +136,7 @@ def fetch(release, refresh=False):
     """The kernel of a release, from the cache or from the mirror."""
     require_programs()
     target = cache_directory() / release
-    if refresh or not (target / "version").exists():
+    if refresh or not _is_whole(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
