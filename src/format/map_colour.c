@@ -7,20 +7,18 @@
 
 #include "format/map_colour.h"
 
-const struct map_ground map_ground_dark = {
-	.never = { 0x2c, 0x2c, 0x32 },
-	.before = { 0x5c, 0x5c, 0x66 },
-};
+/* What lies behind the cells. */
+static const struct map_rgb never = { 0x2c, 0x2c, 0x32 };
+static const struct map_rgb before = { 0x5c, 0x5c, 0x66 };
 
-const struct map_ground map_ground_light = {
-	.never = { 0xec, 0xec, 0xf0 },
-	.before = { 0xc4, 0xc6, 0xce },
-};
-
-/* From the oldest to the youngest, at even distances. */
+/*
+ * From the oldest to the youngest, at even distances: like viridis, whose light
+ * rises all the way, without its darkest end, which would be lost on the ground.
+ */
 static const struct map_rgb scale[] = {
-	{ 0x2c, 0x50, 0xa8 }, { 0x4a, 0x8f, 0xc7 }, { 0x98, 0xca, 0xe1 },
-	{ 0xfe, 0xda, 0x8b }, { 0xf6, 0x7e, 0x4b }, { 0xc8, 0x10, 0x2e },
+	{ 0x4a, 0x46, 0xa8 }, { 0x31, 0x68, 0x9e }, { 0x26, 0x84, 0x8e },
+	{ 0x1f, 0xa0, 0x88 }, { 0x35, 0xb7, 0x79 }, { 0x6e, 0xce, 0x58 },
+	{ 0xb5, 0xde, 0x2b }, { 0xfd, 0xe7, 0x25 },
 };
 
 #define NR_STEPS (sizeof(scale) / sizeof(*scale) - 1)
@@ -57,18 +55,22 @@ static struct map_rgb mix(struct map_rgb a, struct map_rgb b, uint64_t part)
 	};
 }
 
-struct map_rgb map_bin_colour(const struct map *map,
-			      const struct map_ground *ground, unsigned int bin)
+/* The first bin of the eras of interest. */
+static unsigned int first_bin(const struct map *map)
 {
-	unsigned int first = map->nr_bins > 1 && map->bins[1].before ? 2 : 1;
-	unsigned int nr = map->nr_bins - first;
+	return map->nr_bins > 1 && map->bins[1].before ? 2 : 1;
+}
+
+struct map_rgb map_bin_colour(const struct map *map, unsigned int bin)
+{
+	unsigned int first = first_bin(map), nr = map->nr_bins - first;
 	uint32_t at;
 
 	if (bin == MAP_NEVER)
-		return ground->never;
+		return never;
 	if (bin < first)
-		return ground->before;
-	/* the youngest is red, how many there ever are */
+		return before;
+	/* the youngest is yellow, how many there ever are */
 	at = nr > 1 ? (uint32_t)((bin - first) * NR_STEPS * 1024 / (nr - 1))
 		    : (uint32_t)(NR_STEPS * 1024);
 	if (at / 1024 == NR_STEPS)
@@ -76,71 +78,21 @@ struct map_rgb map_bin_colour(const struct map *map,
 	return mix(scale[at / 1024], scale[at / 1024 + 1], at % 1024);
 }
 
-struct map_rgb map_cell_colour(const struct map *map,
-			       const struct map_ground *ground, uint32_t cell)
-{
-	const uint32_t *counts = map_cell(map, cell);
-	uint64_t r = 0, g = 0, b = 0, nr = 0, part;
-	struct map_rgb written;
-
-	for (unsigned int bin = 1; bin < map->nr_bins; bin++) {
-		struct map_rgb c = map_bin_colour(map, ground, bin);
-
-		r += (uint64_t)square(c.r) * counts[bin];
-		g += (uint64_t)square(c.g) * counts[bin];
-		b += (uint64_t)square(c.b) * counts[bin];
-		nr += counts[bin];
-	}
-	if (!nr)
-		return ground->never;
-	written = (struct map_rgb){ square_root(r / nr), square_root(g / nr),
-				    square_root(b / nr) };
-	part = 320 + 704 * nr / (nr + counts[MAP_NEVER]);
-	return mix(ground->never, written, part);
-}
-
 /*
- * How different two colours look. Hue counts more than its share of the
- * squares, for a faint red must not become the grey that means something else;
- * no more than that, for the dark blues of neighbouring eras must not become
- * one.
+ * Of the 240 colours that all terminals of 256 agree on, a cube of 6 by 6 by 6
+ * from 16 on and greys from 232 on: the scale's way through the cube, whose
+ * light rises, too, and that has one for each bin that there can be.
  */
-static int difference(struct map_rgb a, struct map_rgb b)
+unsigned int map_bin_colour_256(const struct map *map, unsigned int bin)
 {
-	int red = a.r - b.r, green = a.g - b.g, blue = a.b - b.b;
-	int light = (red + green + blue) / 3;
+	static const uint8_t way[] = { 25, 61, 62, 30,	31,  36,  71, 72,
+				       42, 77, 113, 149, 184, 220, 226 };
+	const unsigned int last = sizeof(way) - 1;
+	unsigned int first = first_bin(map), nr = map->nr_bins - first;
 
-	red -= light;
-	green -= light;
-	blue -= light;
-	return 2 * light * light + red * red + green * green + blue * blue;
-}
-
-/* Colour i of those behind the first 16: a cube of 6 by 6 by 6, then greys */
-static struct map_rgb terminal_colour(unsigned int i)
-{
-	static const uint8_t levels[] = { 0, 95, 135, 175, 215, 255 };
-	uint8_t grey;
-
-	if (i < 216)
-		return (struct map_rgb){ levels[i / 36], levels[i / 6 % 6],
-					 levels[i % 6] };
-	grey = (uint8_t)(8 + 10 * (i - 216));
-	return (struct map_rgb){ grey, grey, grey };
-}
-
-unsigned int map_colour_256(struct map_rgb colour)
-{
-	unsigned int best = 0;
-	int least = INT32_MAX;
-
-	for (unsigned int i = 0; i < 240; i++) {
-		int d = difference(colour, terminal_colour(i));
-
-		if (d < least) {
-			least = d;
-			best = i;
-		}
-	}
-	return 16 + best;
+	if (bin == MAP_NEVER)
+		return 236;
+	if (bin < first)
+		return 242;
+	return way[nr > 1 ? (bin - first) * last / (nr - 1) : last];
 }

@@ -10,6 +10,7 @@
 
 #include "format/human_size.h"
 #include "format/map_colour.h"
+#include "format/map_dither.h"
 #include "format/map_svg.h"
 
 /* All in pixels. */
@@ -120,8 +121,8 @@ static void put_head(struct svg *svg, const char *name)
 	    geometry->current_era);
 	put(svg,
 	    "<text x=\"%d\" y=\"%d\" fill=\"#6a6a74\">"
-	    "A cell is %s, coloured as its blocks would look from afar."
-	    "</text>\n",
+	    "A cell is %s; it shows one of its eras, and is as full as it "
+	    "is written.</text>\n",
 	    MARGIN, MARGIN + 56,
 	    human_size(cell, svg->map->cell_blocks * size));
 }
@@ -145,7 +146,8 @@ static uint32_t label_step(const struct svg *svg)
 	uint64_t unit = 1, end = row_bytes(svg, svg->nr_rows);
 	uint32_t step = 1;
 
-	while (end / unit >= 1024)
+	/* of the last label but the end's */
+	while (end > 1 && (end - 1) / unit >= 1024)
 		unit *= 1024;
 	while (step * svg->cell_size < LABEL_HEIGHT)
 		step *= 2;
@@ -168,33 +170,74 @@ static void put_axis(struct svg *svg)
 	put_label(svg, end, row_bytes(svg, svg->nr_rows));
 }
 
-/* The cells of a row, neighbours of one colour together. */
+/*
+ * Pixels of a cell's side that are coloured, by the part of it that is written:
+ * all, or so much less that a part can be seen, but never none.
+ */
+static uint32_t filled(const struct svg *svg, uint32_t cell)
+{
+	uint64_t nr = map_cell_written(svg->map, cell);
+	uint64_t all = nr + map_cell(svg->map, cell)[MAP_NEVER];
+	uint32_t side = svg->cell_size, least = (side + 2) / 3, at = side;
+
+	if (nr == all)
+		return side;
+	/* of the area, rounded up */
+	while (at > least &&
+	       (uint64_t)(at - 1) * (at - 1) * all >= nr * side * side)
+		at--;
+	return at < side ? at : side - 1;
+}
+
+/* Of the cells from i on that show the same as that one, the end. */
+static uint32_t end_of_run(const struct svg *svg, uint32_t first, uint32_t i,
+			   uint32_t n)
+{
+	unsigned int bin = map_cell_bin(svg->map, first + i, svg->columns);
+
+	if (bin != MAP_NEVER && filled(svg, first + i) < svg->cell_size)
+		return i + 1;
+	for (i++; i < n; i++)
+		if (map_cell_bin(svg->map, first + i, svg->columns) != bin ||
+		    filled(svg, first + i) < svg->cell_size)
+			break;
+	return i;
+}
+
+static void put_rect(struct svg *svg, uint32_t x, uint32_t y, uint32_t width,
+		     uint32_t height, struct map_rgb c)
+{
+	put(svg,
+	    "<rect x=\"%" PRIu32 "\" y=\"%" PRIu32 "\" width=\"%" PRIu32
+	    "\" height=\"%" PRIu32 "\" fill=\"#%02x%02x%02x\"/>\n",
+	    x, y, width, height, c.r, c.g, c.b);
+}
+
+/* The cells of a row on the ground, neighbours that show the same together. */
 static void put_row(struct svg *svg, uint32_t row)
 {
 	const struct map *map = svg->map;
-	uint32_t first = row * svg->columns, n = svg->columns, size;
+	uint32_t first = row * svg->columns, n = svg->columns;
+	uint32_t size = svg->cell_size, y = CELLS_Y + row * size;
 	char from[HUMAN_SIZE_MAX], to[HUMAN_SIZE_MAX];
 
 	if (map->nr_cells - first < n)
 		n = map->nr_cells - first;
-	size = svg->cell_size;
 	put(svg, "<g><title>%s to %s</title>\n",
 	    human_size(from, row_bytes(svg, row)),
 	    human_size(to, row_bytes(svg, row + 1)));
+	put_rect(svg, CELLS_X, y, n * size, size,
+		 map_bin_colour(map, MAP_NEVER));
 	for (uint32_t i = 0, end; i < n; i = end) {
-		struct map_rgb c =
-			map_cell_colour(map, &map_ground_light, first + i);
+		unsigned int bin = map_cell_bin(map, first + i, svg->columns);
+		uint32_t part = filled(svg, first + i);
+		uint32_t margin = (size - part) / 2;
 
-		for (end = i + 1; end < n; end++)
-			if (!map_rgb_same(c, map_cell_colour(map,
-							     &map_ground_light,
-							     first + end)))
-				break;
-		put(svg,
-		    "<rect x=\"%" PRIu32 "\" y=\"%" PRIu32 "\" width=\"%" PRIu32
-		    "\" height=\"%" PRIu32 "\" fill=\"#%02x%02x%02x\"/>\n",
-		    CELLS_X + i * size, CELLS_Y + row * size, (end - i) * size,
-		    size, c.r, c.g, c.b);
+		end = end_of_run(svg, first, i, n);
+		if (bin != MAP_NEVER)
+			put_rect(svg, CELLS_X + i * size + margin, y + margin,
+				 part == size ? (end - i) * size : part, part,
+				 map_bin_colour(map, bin));
 	}
 	put(svg, "</g>\n");
 }
@@ -233,7 +276,7 @@ static void put_bin(struct svg *svg, unsigned int i)
 	uint64_t nr = map->bins[bin].nr_blocks;
 	uint32_t y = CELLS_Y + i * BIN_HEIGHT;
 	uint32_t len = (uint32_t)(nr * BAR_WIDTH / largest_bin(map));
-	struct map_rgb c = map_bin_colour(map, &map_ground_light, bin);
+	struct map_rgb c = map_bin_colour(map, bin);
 	char name[64], size[HUMAN_SIZE_MAX];
 
 	if (nr && len < 2)

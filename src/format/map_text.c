@@ -11,11 +11,13 @@
 
 #include "format/human_size.h"
 #include "format/map_colour.h"
+#include "format/map_dither.h"
 #include "format/map_text.h"
 
 #define AXIS_WIDTH 8	   /* " 1023.9M" and a blank */
-#define HISTOGRAM_WIDTH 34 /* with the gap before it */
-#define BAR_WIDTH 10
+#define HISTOGRAM_WIDTH 34 /* at the least, with the gap before it */
+#define BAR_WIDTH 10	   /* at the least */
+#define MAX_BAR_WIDTH 80
 #define COLOUR_MAX 28	    /* "38;2;255;255;255", for any int instead of 38 */
 #define MIN_CELLS_BESIDE 16 /* or the histogram goes below */
 
@@ -24,6 +26,7 @@ struct text {
 	const struct map_text_style *style;
 	struct output *out;
 	unsigned int columns;
+	unsigned int label_step; /* rows */
 	char colours[64]; /* the escape sequence in force */
 };
 
@@ -43,8 +46,25 @@ unsigned int map_text_columns(const struct map_text_style *style)
 
 	if (is_beside(style))
 		room -= HISTOGRAM_WIDTH;
-	/* so that rows begin at offsets that are easy to read */
-	return room - room % (room < 32 ? 4 : room < 64 ? 8 : 16);
+	/* so that rows begin at round offsets; the bars take what is left */
+	for (unsigned int columns = 16;; columns *= 2)
+		if (columns * 2 > room)
+			return columns;
+}
+
+/* Characters of the longest bar, which has the rest of the width. */
+static unsigned int bar_width(const struct text *text)
+{
+	unsigned int used = AXIS_WIDTH + HISTOGRAM_WIDTH - BAR_WIDTH, width;
+
+	if (is_beside(text->style))
+		used += text->columns;
+	width = text->style->width > used ? text->style->width - used : 0;
+	if (!is_beside(text->style))
+		width += AXIS_WIDTH;
+	return width < BAR_WIDTH       ? BAR_WIDTH
+	       : width > MAX_BAR_WIDTH ? MAX_BAR_WIDTH
+				       : width;
 }
 
 uint32_t map_text_max_cells(const struct map_text_style *style)
@@ -68,19 +88,25 @@ static int put(struct text *text, const char *fmt, ...)
 
 /* One colour in an escape sequence: what is 38 for letters, 48 for behind. */
 static void format_colour(const struct text *text, char buf[COLOUR_MAX],
-			  int what, const struct map_rgb *c)
+			  int what, const unsigned int *bin)
 {
-	if (!c)
-		*buf = '\0';
-	else if (text->style->colours == MAP_256_COLOURS)
-		snprintf(buf, COLOUR_MAX, "%d;5;%u", what, map_colour_256(*c));
-	else
-		snprintf(buf, COLOUR_MAX, "%d;2;%u;%u;%u", what, c->r, c->g,
-			 c->b);
+	struct map_rgb c;
+
+	*buf = '\0';
+	if (!bin)
+		return;
+	if (text->style->colours == MAP_256_COLOURS) {
+		snprintf(buf, COLOUR_MAX, "%d;5;%u", what,
+			 map_bin_colour_256(text->map, *bin));
+		return;
+	}
+	c = map_bin_colour(text->map, *bin);
+	snprintf(buf, COLOUR_MAX, "%d;2;%u;%u;%u", what, c.r, c.g, c.b);
 }
 
-static void set_colours(struct text *text, const struct map_rgb *front,
-			const struct map_rgb *behind)
+/* front and behind: the bins whose colours they are to have, or NULL */
+static void set_colours(struct text *text, const unsigned int *front,
+			const unsigned int *behind)
 {
 	char letter[COLOUR_MAX] = "0", ground[COLOUR_MAX] = "";
 	char buf[sizeof(text->colours)];
@@ -109,29 +135,26 @@ static char bin_letter(const struct map *map, unsigned int bin)
 	return (char)('a' + map->nr_bins - 1 - bin);
 }
 
-static char cell_letter(const struct map *map, uint32_t cell)
+static char cell_letter(const struct text *text, uint32_t cell)
 {
-	const uint32_t *counts = map_cell(map, cell);
-	unsigned int most = MAP_NEVER;
-	uint64_t nr = 0;
-	char letter;
+	const struct map *map = text->map;
+	char letter = bin_letter(map, map_cell_bin(map, cell, text->columns));
 
-	for (unsigned int bin = 1; bin < map->nr_bins; bin++) {
-		nr += counts[bin];
-		if (counts[bin] &&
-		    (most == MAP_NEVER || counts[bin] >= counts[most]))
-			most = bin;
-	}
-	letter = bin_letter(map, most);
-	if (letter >= 'a' && nr >= counts[MAP_NEVER])
+	if (letter >= 'a' &&
+	    map_cell_written(map, cell) >= map_cell(map, cell)[MAP_NEVER])
 		letter = (char)(letter - 'a' + 'A');
 	return letter;
+}
+
+static unsigned int cell_bin(const struct text *text, uint32_t cell)
+{
+	return map_cell_bin_or_never(text->map, cell, text->columns);
 }
 
 static void put_cell(struct text *text, uint64_t cell)
 {
 	const struct map *map = text->map;
-	struct map_rgb above, below;
+	unsigned int above, below;
 	uint64_t under = cell + text->columns;
 
 	if (cell >= map->nr_cells) {
@@ -140,17 +163,17 @@ static void put_cell(struct text *text, uint64_t cell)
 		return;
 	}
 	if (!text->style->colours) {
-		put(text, "%c", cell_letter(map, (uint32_t)cell));
+		put(text, "%c", cell_letter(text, (uint32_t)cell));
 		return;
 	}
-	above = map_cell_colour(map, &map_ground_dark, (uint32_t)cell);
+	above = cell_bin(text, (uint32_t)cell);
 	if (cells_per_row(text->style) == 1) {
 		set_colours(text, NULL, &above);
 		output_puts(text->out, " ");
 		return;
 	}
 	if (under < map->nr_cells) {
-		below = map_cell_colour(map, &map_ground_dark, (uint32_t)under);
+		below = cell_bin(text, (uint32_t)under);
 		set_colours(text, &above, &below);
 	} else {
 		set_colours(text, NULL, NULL);
@@ -159,18 +182,39 @@ static void put_cell(struct text *text, uint64_t cell)
 	output_puts(text->out, "\xe2\x96\x80"); /* upper half block */
 }
 
+static uint64_t row_bytes(const struct text *text, uint64_t row)
+{
+	return row * cells_per_row(text->style) * text->columns *
+	       text->map->cell_blocks * map_block_bytes(text->map);
+}
+
+/*
+ * Rows from label to label: every other one is enough to read, or more apart
+ * where that makes all of them round, for 1.25G would be written as 1.3G.
+ */
+static unsigned int label_step(const struct text *text, unsigned int nr_rows)
+{
+	uint64_t unit = 1, end = row_bytes(text, nr_rows);
+
+	/* of the last label but the end's */
+	while (end > 1 && (end - 1) / unit >= 1024)
+		unit *= 1024;
+	for (unsigned int step = 2; step < nr_rows; step *= 2)
+		if (row_bytes(text, step) * 2 % unit == 0)
+			return step;
+	return 2;
+}
+
 static void put_axis(struct text *text, uint64_t row)
 {
 	uint64_t cell = row * cells_per_row(text->style) * text->columns;
 	char size[HUMAN_SIZE_MAX];
 
-	/* every other row is enough to read */
-	if (row % 2 || cell >= text->map->nr_cells)
+	if (row % text->label_step || cell >= text->map->nr_cells)
 		put(text, "%*s", AXIS_WIDTH, "");
 	else
 		put(text, "%*s ", AXIS_WIDTH - 1,
-		    human_size(size, cell * text->map->cell_blocks *
-					     map_block_bytes(text->map)));
+		    human_size(size, row_bytes(text, row)));
 }
 
 static const char *bin_name(const struct map *map, unsigned int bin, char *buf)
@@ -212,14 +256,14 @@ static void put_bar(struct text *text, unsigned int bin)
 		"\xe2\x96\x89",
 	};
 	const struct map *map = text->map;
-	struct map_rgb colour = map_bin_colour(map, &map_ground_dark, bin);
 	unsigned int per = text->style->utf8 ? 8 : 1, at = 0;
 	uint64_t nr = map->bins[bin].nr_blocks;
-	uint64_t len = nr * BAR_WIDTH * per / largest_bin(map);
+	unsigned int width = bar_width(text);
+	uint64_t len = nr * width * per / largest_bin(map);
 
 	if (nr && !len)
 		len = 1;
-	set_colours(text, &colour, NULL);
+	set_colours(text, &bin, NULL);
 	for (; at < len / per; at++)
 		output_puts(text->out, per == 8 ? "\xe2\x96\x88" : "#");
 	if (len % per) {
@@ -227,7 +271,7 @@ static void put_bar(struct text *text, unsigned int bin)
 		at++;
 	}
 	set_colours(text, NULL, NULL);
-	put(text, "%*s", (int)(BAR_WIDTH - at), "");
+	put(text, "%*s", (int)(width - at), "");
 }
 
 /* Line i of the histogram, the youngest bin first. */
@@ -287,6 +331,7 @@ int map_text_write(const struct map *map, const char *name,
 	unsigned int nr_rows = (map->nr_cells + per_row - 1) / per_row;
 	bool beside = is_beside(style);
 
+	text.label_step = label_step(&text, nr_rows);
 	put_title(&text, name);
 	for (unsigned int row = 0;
 	     row < nr_rows || (beside && row < map->nr_bins); row++) {

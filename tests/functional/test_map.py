@@ -83,11 +83,85 @@ def test_upper_case_where_half_of_a_cell_was_written(run, image):
     assert cells_of(text).startswith("aAAA.")
 
 
-def test_a_cell_has_the_letter_of_most_of_its_blocks(run, image):
-    eras = [1, 1, 2, 0, 2, 2, 1, 0, 1, 2, 0, 0] + [0] * 628
-    text = draw(run, image("cells", build(eras, current_era=2)),
-                "--height", "5")
-    assert cells_of(text).startswith("BAA")
+def of_shares(shares):
+    """A device of cells that each have so many blocks of each era, 0: never;
+    640 cells, which are as many as there is room for."""
+    cell = [era for era, nr in shares.items() for _ in range(nr)]
+    return build(cell * 640, current_era=max(shares), nr_blocks=128)
+
+
+def test_cells_show_their_eras_in_proportion(run, image):
+    """Each cell one of those that it holds, and all in all as much of each as
+    there is; the youngest an eighth at the least, at the next one's cost."""
+    path = image("cells", of_shares({1: 8, 2: 4, 3: 3, 4: 1}))
+    cells = Counter(cells_of(draw(run, path)))
+    assert sum(cells.values()) == 640
+    for letter, share in ("D", 8), ("C", 4), ("B", 2), ("A", 2):
+        assert abs(cells[letter] - 640 * share / 16) < 640 / 24, cells
+
+
+def test_a_cell_shows_no_era_that_it_does_not_hold(run, image):
+    path = image("cells", of_shares({1: 9, 5: 7}))
+    assert set(cells_of(draw(run, path))) == {"A", "E"}
+
+
+@pytest.mark.parametrize("color", ["256", "true"])
+@pytest.mark.parametrize("locale", [{}, UTF8])
+def test_no_colour_is_but_in_the_legend(run, image, color, locale):
+    """A device written all over, in all eras that have bars."""
+    eras = [1 + i * 7919 % 64 for i in range(40000)]
+    path = image("all", build(eras, current_era=64, nr_blocks=128))
+    text = draw(run, path, f"--color={color}", "--height", 8, env=locale)
+    bars = set(re.findall(r"\x1b\[38;([\d;]+)m[#\u2588-\u258f]", text))
+    cells = set(re.findall(r"[34]8;(5;\d+|2;\d+;\d+;\d+)(?=[;m])", text))
+    # those and grey, of which there is no bar here
+    assert cells - {"5;236", "2;44;44;50"} == bars and len(bars) == 7
+
+
+def test_a_written_block_is_never_lost_from_sight(run, image):
+    """One of a thousand, wherever it lies."""
+    for block in 0, 777, 12345, 39999:
+        eras = [0] * 40000
+        eras[block] = 1
+        path = image("one", build(eras, current_era=1, nr_blocks=128))
+        assert cells_of(draw(run, path)).count("a") == 1
+        text = draw(run, path, "--color=true", "--height", 4, env=UTF8)
+        assert text.count("253;231;37") == 2  # the cell, and the bar
+        root = picture(draw(run, path, "--format=svg"))
+        assert [rect.get("fill") for rect in
+                root.iterfind(f"{SVG}g[@shape-rendering]/{SVG}g/{SVG}rect")
+                ].count("#fde725") == 1
+
+
+def test_light_rises_with_the_era(run, image):
+    """So that nobody has to tell colours apart to tell old from young."""
+    path = image("eras", build(list(range(1, 14)), current_era=13))
+    text = draw(run, path, "--color=true")
+    bars = [tuple(map(int, c.split(";"))) for c in
+            re.findall(r"\x1b\[38;2;([\d;]+)m#", text)]
+    light = [0.2126 * (r / 255) ** 2.2 + 0.7152 * (g / 255) ** 2.2
+             + 0.0722 * (b / 255) ** 2.2 for r, g, b in bars]
+    assert len(light) == 13 and light == sorted(light, reverse=True)
+
+
+def test_bars_take_the_width_that_cells_leave(run, image):
+    path = image("crash_k61")
+    for width in 74, 80, 100, 120, 170:
+        text = draw(run, path, "--width", width)
+        longest = max(text.splitlines()[3:], key=lambda line: line.count("#"))
+        assert width - 6 < len(longest) <= width
+
+
+def test_offsets_are_round(run, image):
+    for nr in 60000, 40000, 33000, 512, 100:
+        for width in 60, 80, 120, 200:
+            text = draw(run, image("big", build([1] * nr, current_era=1,
+                                                nr_blocks=128)),
+                        "--width", width)
+            labels = re.findall(r"^ *(\d[\d.]*)[BKMGT] [A-Za-z.]", text, re.M)
+            assert labels[0] == "0"
+            assert all(re.fullmatch(r"\d+(\.5)?", label)
+                       for label in labels), labels
 
 
 @pytest.mark.parametrize("width", [40, 41, 73, 74, 80, 81, 132, 400])
@@ -194,14 +268,17 @@ def test_svg_has_each_block_and_each_bar(run, image, name):
     columns = 32 if metadata.superblock().nr_blocks > 256 else 16
     size = 512 // columns
     cells = {}
+    ground = set()
     for rect in root.iterfind(f"{SVG}g[@shape-rendering]/{SVG}g/{SVG}rect"):
         x, y, width, height = (int(rect.get(key)) for key in
                                ("x", "y", "width", "height"))
         assert height == size and width % size == 0
         for i in range(width // size):
             block = (y - 100) // size * columns + (x - 88) // size + i
-            assert cells.setdefault(block, rect.get("fill")) == \
-                rect.get("fill")
+            if block in ground:
+                assert cells[block] == "#2c2c32"
+            ground.add(block)
+            cells[block] = rect.get("fill")
     eras = metadata.last_written()
     assert sorted(cells) == list(range(len(eras)))
     pairs = {(era, cells[block]) for block, era in enumerate(eras)}
@@ -238,7 +315,7 @@ def test_svg_is_bounded(run, image):
                 "--format=svg")
     root = picture(text)
     widths = [int(rect.get("width")) // 4 for rect in
-              root.iterfind(f"{SVG}g[@shape-rendering]/{SVG}g/{SVG}rect")]
+              root.iterfind(f"{SVG}g[@shape-rendering]/{SVG}g/{SVG}rect[1]")]
     assert sum(widths) == 10000  # of 4 blocks; 16384 at the most
     assert len(text) < 2 << 20
 
