@@ -62,6 +62,7 @@ bool output_is_own(const void *head, size_t len, bool whole)
 		"<superblock ", "<blocks>",
 		"<blocks/>",	"{\n  \"device\": ",
 		"begin,length", "# Mapfile. Created by era_",
+		"# current_era: ",
 	};
 	/* as map_svg.c begins, but for the size */
 	static const char svg[] =

@@ -120,6 +120,11 @@ static int on_begin(struct era_range_visitor *visitor,
 		return writer->out->error;
 	writer->scale = unit_scale(writer->unit, geometry->data_block_size);
 	writer->size = geometry->nr_blocks * writer->scale;
+	if (writer->header) {
+		p = stpcpy(p, "# current_era: ");
+		p += decimal_put(p, geometry->current_era);
+		*p++ = '\n';
+	}
 	if (writer->format == RANGES_XML)
 		p = stpcpy(p, "<blocks>\n");
 	else if (writer->format == RANGES_JSON)

@@ -41,6 +41,7 @@ struct range_writer {
 	struct output *out;
 	enum range_format format;
 	enum range_unit unit; /* of text and JSON */
+	bool header;	      /* of text and csv: say the current era */
 	uint64_t scale;	      /* units a block */
 	const char *device;   /* of JSON and ddrescue: what is listed */
 	uint64_t next;	      /* of ddrescue: what comes next, in bytes */

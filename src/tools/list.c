@@ -16,6 +16,7 @@
 #define KEY_FORMAT 0x300
 #define KEY_UNIT 0x301
 #define KEY_MAX_RANGES 0x302
+#define KEY_HEADER 0x303
 
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
@@ -27,6 +28,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "unit", KEY_UNIT, "UNIT", 0,
 	  "Of text, csv and json: blocks (the default), sectors or bytes", 0 },
+	{ "header", KEY_HEADER, NULL, 0,
+	  "Begin text and csv with a line '# current_era: ERA'", 0 },
 	{ "max-ranges", KEY_MAX_RANGES, "NUMBER", 0,
 	  "At most NUMBER ranges: where there are more, neighbours are merged "
 	  "and blocks between them listed too",
@@ -51,6 +54,10 @@ static void check_usage(const struct tool_list *list, struct argp_state *state)
 	if (list->have_unit && list->format == RANGES_XML)
 		argp_error(state, "XML always counts blocks, --unit is for "
 				  "--format=text, csv and json");
+	if (list->header && list->format != RANGES_TEXT &&
+	    list->format != RANGES_CSV)
+		argp_error(state, "--header is for --format=text and csv "
+				  "(json and ddrescue have the era)");
 	if (list->have_unit && list->format == RANGES_DDRESCUE &&
 	    list->unit != UNIT_BYTES)
 		argp_error(state, "a mapfile of ddrescue is in bytes");
@@ -74,6 +81,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		list->unit = parse_name(arg, units, "unit",
 					"blocks, sectors or bytes", state);
 		list->have_unit = true;
+		return 0;
+	case KEY_HEADER:
+		list->header = true;
 		return 0;
 	case KEY_MAX_RANGES:
 		list->max_ranges = tool_parse_number(arg, UINT32_MAX,
@@ -121,6 +131,7 @@ int tool_list_write(const struct tool_list *list, struct era_metadata *md,
 	struct range_writer writer;
 
 	range_writer_init(&writer, out, list->format, list->unit, device);
+	writer.header = list->header;
 	if (list->max_ranges)
 		return write_limited(list, md, era, &writer.visitor);
 	return era_read_since(md, era, &writer.visitor);

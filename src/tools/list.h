@@ -17,11 +17,12 @@ struct tool_list {
 	bool force; /* over whatever is there */
 	size_t max_ranges; /* 0: as many as there are */
 	bool have_unit;
+	bool header;
 	enum range_format format;
 	enum range_unit unit;
 };
 
-/* -o, -f, --format, --unit and --max-ranges, for argp's children. */
+/* -o, -f, --format, --unit, --header and --max-ranges, for argp's children. */
 extern const struct argp tool_list_argp;
 
 /*

@@ -15,6 +15,8 @@ RESULTS = {
     **{f"list as {form}": ["era_invalidate", "--written-since", "1",
                            f"--format={form}"]
        for form in ("xml", "text", "json", "csv", "ddrescue")},
+    "list with a header": ["era_invalidate", "--written-since", "1",
+                           "--format=text", "--header"],
     "map": ["era_map"], "map in colour": ["era_map", "--color=256"],
     "map as SVG": ["era_map", "--format=svg"],
 }
@@ -83,6 +85,21 @@ def test_an_empty_list_is_a_result(run, image, tmp_path):
                          tmp_path / "list", f"--format={form}",
                          image("clean"))
             assert result.status == 0, result.err
+
+
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_a_list_in_text_can_carry_the_era(run, image, form):
+    args = ["era_invalidate", "--written-since", "2", f"--format={form}"]
+    path = image("crash_k61")
+    assert run(*args, "--header", path).out == \
+        b"# current_era: 4\n" + run(*args, path).out
+
+
+@pytest.mark.parametrize("form", ["xml", "json", "ddrescue"])
+def test_other_lists_have_no_header(run, image, form):
+    result = run("era_invalidate", "--written-since", "2", "--header",
+                 f"--format={form}", image("crash_k61"))
+    assert result.status == 2 and "--header" in result.err
 
 
 def test_a_long_list_is_a_result(run, image, tmp_path):
