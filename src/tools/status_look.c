@@ -221,9 +221,9 @@ static void judge_tables(struct status_device *dev, bool resume_hangs)
 			    since);
 	else if (era->info.suspended && era->info.inactive_table)
 		add_problem(problems, STATUS_CRITICAL,
-			    "ask it nothing; has anybody, then clear before "
-			    "resume, see \"Blocked before resume\" in "
-			    "era_recovery(7); else dmsetup resume",
+			    "ask it nothing; where anybody has, dmsetup clear "
+			    "before the resume, see \"Blocked before resume\" "
+			    "in era_recovery(7); else dmsetup resume",
 			    "suspended%s, with a new table loaded: whoever "
 			    "asks for its status now makes the resume hang",
 			    since);
