@@ -3,6 +3,10 @@
 in free space, eras that are archived and digested, a metadata snapshot. What
 is left is an image with all its old states among the unreferenced blocks, of
 any size, and the truth: the last era of each data block.
+
+The order of writes is the kernel's only roughly. What depends on it is judged
+with the kernel's own code, by tests/lives; this is for trees of any fanout, and
+for machines that cannot have the kernel's source.
 """
 
 import random
