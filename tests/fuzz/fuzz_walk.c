@@ -73,6 +73,12 @@ static void compare_since(struct era_metadata *md, const struct dates *dates,
 			       .dates = dates,
 			       .era = era };
 
+	/* an era that has not begun is an error and no empty list */
+	if (era_metadata_check_era(md, era)) {
+		must(era_read_since(md, era, &since.visitor) == -ERANGE);
+		must(!since.begun);
+		return;
+	}
 	must(!era_read_since(md, era, &since.visitor) && since.ended);
 }
 
