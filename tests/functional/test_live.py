@@ -165,6 +165,7 @@ ARGUMENTS = {
 }
 
 
+@pytest.mark.bare  # what counts coverage cannot write its files then
 @live_tool
 def test_says_who_may_use_the_device_mapper(run, tool):
     before = ["setpriv", "--reuid=65534", "--clear-groups"]
