@@ -422,7 +422,7 @@ Test(btree_walk, refuses_a_block_of_another_kind_and_names_it)
 	damaged_init(&d);
 	block_seal(fake_block(&d.f.fake, leaf_of(&d, 2)), BLOCK_BITMAP,
 		   leaf_of(&d, 2));
-	expect_lost_leaf(&d, 2, "is a space map bitmap");
+	expect_lost_leaf(&d, 2, "of another kind: space map bitmap");
 	cr_assert_eq(d.walk.nr_foreign, 1);
 	damaged_release(&d);
 }
