@@ -160,6 +160,7 @@ class Reader:
                     found.append(f"writeset {era} is of the future")
                 self.array(root, "Q", "bitset", True)
             eras = self.array(sb.eras, "I", "era array", True)
+            eras = [] if eras is None else eras
             if len(eras) != sb.nr_blocks:
                 found.append(f"{len(eras)} eras for {sb.nr_blocks} blocks")
             if len(eras) and max(eras) > sb.current_era:
