@@ -200,24 +200,12 @@ static int check_snapshot(void *arg, const struct era_metadata *md)
 	return check_arrays(arg, md);
 }
 
-/* all_in_use: nothing is damaged, so that the walk has met it all. */
-static int find_newer(struct check *check, bool all_in_use)
+static int find_newer(struct check *check)
 {
-	const struct ref_counts *refs = &check->refs;
 	struct era_newer newer;
-	struct block_set in_use;
-	int r = block_set_init(&in_use, refs->nr_blocks);
 
-	for (uint64_t block = 0; block < refs->nr_blocks && !r; block++)
-		if (refs->counts[block])
-			block_set_add(&in_use, block);
-	if (!r)
-		r = era_newer_find(&newer, &check->live, &check->scan,
-				   &check->live_blocks,
-				   all_in_use ? &in_use : NULL,
-				   check->walk.report);
-	block_set_release(&in_use);
-	return r;
+	return era_newer_find(&newer, &check->live, &check->scan,
+			      &check->live_blocks, check->walk.report);
 }
 
 static int check_trees(struct check *check, const struct era_superblock *sb)
@@ -232,8 +220,7 @@ static int check_trees(struct check *check, const struct era_superblock *sb)
 		r = era_accounts_check(&accounts, &check->walk, sb,
 				       check_snapshot, check);
 	if (!r && !(check->flags & ERA_CHECK_REACHABLE_ONLY))
-		r = find_newer(check,
-			       !accounts.nr_faults && !check->walk.nr_faults);
+		r = find_newer(check);
 	return r;
 }
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Commits that are later than the superblock: their space maps prove them,
- * but block 0 is that of an earlier one. Either its last write was lost, or
- * the power went before it.
+ * Commits of the superblock's own history that say more than it does. Those
+ * that followed on its commit: the superblock is an old one, or the power went
+ * before it was written. One that came before: a write was lost since.
  */
 #ifndef ERA_LATER_H
 #define ERA_LATER_H
 
 #include "era/witness.h"
+#include "history/commits.h"
 
 struct era_later {
-	/* commits in a row that came after md's; 0 where none says more */
+	/* commits that followed on md's, up to the last that says more; 0
+	 * where none does */
 	size_t nr;
 	struct era_proven last; /* the last of them that says more */
 	bool dropped; /* it is md's own, with an open writeset that md lacks */
@@ -26,25 +28,15 @@ struct era_later {
 };
 
 /*
- * Looks for the commits that came after md's, where the one right after it is
- * still there, or something else than md's space map in that one's place: those
- * that say all that md does, and more. Where there is none,
- * for one that came before md's and says more. What is of a later era than
- * md's is found by its name, too (era/newer.h). reachable: what md leads to;
- * in_use: that, and what its snapshot and its space map take, or NULL where
- * only the space map tells.
+ * Looks for the commits that followed on md's; where there is none, for one
+ * that came before md's and says more. What is of a later era than md's is
+ * found by its name, too (era/newer.h). commits: of the scan. reachable: what
+ * md leads to.
  * Returns 0, -ENOMEM or the errno of a read.
  */
 int era_later_find(struct era_later *later, const struct era_metadata *md,
-		   const struct era_orphans *orphans,
-		   const struct block_set *reachable,
-		   const struct block_set *in_use);
-
-/*
- * Whether a state's index block was written after that of sb, as far as their
- * places tell: the allocator goes forward, round and round.
- */
-bool era_later_is_ahead(const struct era_superblock *sb,
-			const struct era_superblock *state, uint64_t nr_blocks);
+		   const struct era_scan *scan,
+		   const struct era_commits *commits,
+		   const struct block_set *reachable);
 
 #endif

@@ -10,6 +10,7 @@
 #include "era/beyond.h"
 #include "era/later.h"
 #include "era/newer.h"
+#include "history/former.h"
 
 /* Writesets of eras that the superblock has never heard of. */
 static void compare_names(struct era_newer *newer, uint32_t current,
@@ -176,6 +177,30 @@ int era_newer_find_twice(struct era_newer *newer, const struct era_metadata *md,
 	return 0;
 }
 
+void era_newer_find_fork(struct era_newer *newer,
+			 const struct era_commits *commits)
+{
+	const struct era_fork fork = era_commits_fork(commits);
+	const struct era_commit *parting = &commits->list[fork.parting];
+	const struct era_commit *other = &commits->list[fork.other];
+
+	if (!fork.nr)
+		return;
+	newer->parted = true;
+	newer->parting_era = parting->era;
+	/* either has begun the era after the one in which they parted */
+	if ((other->inferred || other->era <= parting->era + 1) &&
+	    other->sum <= commits->list[commits->superblocks].sum)
+		return;
+	newer->found = true;
+	newer->nr_other = fork.nr;
+	newer->other_index = other->index_block;
+	if (newer->greatest_era < other->era)
+		newer->greatest_era = other->era;
+	if (!newer->fork_era)
+		newer->fork_era = newer->parting_era;
+}
+
 static uint64_t count_unreadable(const struct era_scan *scan,
 				 const struct block_set *reachable)
 {
@@ -193,11 +218,12 @@ static uint64_t count_unreadable(const struct era_scan *scan,
  */
 static int find_later(struct era_newer *newer, const struct era_metadata *md,
 		      const struct era_orphans *orphans,
+		      const struct era_commits *commits,
 		      const struct block_set *reachable,
-		      const struct block_set *in_use, struct era_report *report)
+		      struct era_report *report)
 {
 	struct era_later later;
-	int r = era_later_find(&later, md, orphans, reachable, in_use);
+	int r = era_later_find(&later, md, orphans->scan, commits, reachable);
 
 	if (r || !later.nr)
 		return r;
@@ -243,6 +269,16 @@ static void report_newer(const struct era_newer *newer,
 				", and has others: a write of it was lost; run "
 				"era_repair",
 				newer->missing);
+	else if (newer->nr_other && !newer->nr_data_blocks)
+		era_report_kind(
+			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"two tables have gone on from era %" PRIu32 ": %" PRIu64
+			" commits up to the one in block %" PRIu64
+			" are not in the current history: one was loaded "
+			"before the suspend of the other; run era_repair",
+			newer->parting_era, newer->nr_other,
+			newer->other_index);
 	else if (newer->twice && !newer->nr_data_blocks)
 		era_report_kind(
 			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
@@ -261,15 +297,42 @@ static void report_newer(const struct era_newer *newer,
 			"before the suspend; run era_repair",
 			newer->greatest_era, newer->nr_data_blocks,
 			newer->fork_era);
+	if (!newer->missing)
+		era_report(report, ERA_NOTE, NULL, ERA_NO_DATA,
+			   "where the kernel has formatted this metadata over "
+			   "older one, that may be what it left: then "
+			   "era_repair --reachable-only -o is right");
+}
+
+static void forget_roles(struct era_scan *scan, const struct array_map *map)
+{
+	for (size_t i = 0; i < map->nr_slots; i++)
+		era_scan_tell(scan, map->slots[i].block, ROLE_UNREAD);
+}
+
+/* Whoever lists has told the roles of array blocks that it has yet to read. */
+static int load_commits(struct era_commits *commits,
+			const struct era_metadata *md, struct era_scan *scan)
+{
+	int r;
+
+	forget_roles(scan, &md->eras);
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		forget_roles(scan, &md->writesets[i].words);
+	r = era_scan_finish(scan);
+	return r ? r : era_commits_load(commits, scan, &md->sb);
 }
 
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
-		   const struct block_set *in_use, struct era_report *report)
+		   struct era_report *report)
 {
 	struct era_orphans orphans = { .nr_writesets = 0 };
+	struct era_commits commits = { .superblocks = ERA_NO_COMMIT };
 	int r = era_scan_finish(scan);
 
+	if (!r)
+		r = era_forget_former(scan, &md->sb);
 	if (!r)
 		r = era_orphans_init(&orphans, scan, reachable,
 				     md->sb.geometry.nr_blocks, false);
@@ -279,10 +342,16 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		r = era_newer_find_twice(newer, md, &orphans);
 	if (!r)
 		era_newer_find_gap(newer, md, scan);
+	if (!r && has_other_commits(md, scan))
+		r = load_commits(&commits, md, scan);
+	if (!r)
+		era_newer_find_fork(newer, &commits);
 	if (!r && newer->found)
 		report_newer(newer, report);
 	else if (!r)
-		r = find_later(newer, md, &orphans, reachable, in_use, report);
+		r = find_later(newer, md, &orphans, &commits, reachable,
+			       report);
+	era_commits_release(&commits);
 	era_orphans_release(&orphans);
 	/* what could be read once and then not was never compared */
 	if (!r)

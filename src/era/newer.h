@@ -7,6 +7,7 @@
 #define ERA_NEWER_H
 
 #include "era/orphans.h"
+#include "history/commits.h"
 
 struct era_newer {
 	bool found;
@@ -20,6 +21,14 @@ struct era_newer {
 	uint32_t twice;
 	/* an era that the writeset tree lacks, between others; 0: none is */
 	uint32_t missing;
+	/* two tables have gone on from one commit, of this era */
+	bool parted;
+	uint32_t parting_era;
+	/* commits of the one that the superblock is not of, where they say more
+	 * than its own or have begun eras that it has not; and the last one's
+	 * index block */
+	uint64_t nr_other;
+	uint64_t other_index;
 	uint64_t nr_unreadable; /* unreferenced blocks that may know of one */
 };
 
@@ -54,13 +63,16 @@ void era_newer_find_gap(struct era_newer *newer, const struct era_metadata *md,
 int era_newer_find_twice(struct era_newer *newer, const struct era_metadata *md,
 			 const struct era_orphans *orphans);
 
+/* Whether the commits show two tables: newer->parted, newer->nr_other. */
+void era_newer_find_fork(struct era_newer *newer,
+			 const struct era_commits *commits);
+
 /*
  * The whole of it for metadata that was just loaded: finishes the scan and
- * compares what is not in reachable. in_use: as era_later_find. A newer history
- * is reported as fatal.
+ * compares what is not in reachable. A newer history is reported as fatal.
  */
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
-		   const struct block_set *in_use, struct era_report *report);
+		   struct era_report *report);
 
 #endif

@@ -12,10 +12,9 @@
 #include "era/witness.h"
 #include "history/commits.h"
 
-static void take_state(struct era_proven *proven,
-		       const struct era_commit *commit,
-		       const struct era_scan *scan,
-		       const struct era_geometry *geometry)
+void era_proven_take(struct era_proven *proven, const struct era_commit *commit,
+		     const struct era_scan *scan,
+		     const struct era_geometry *geometry)
 {
 	struct era_superblock *sb = &proven->sb;
 
@@ -97,8 +96,7 @@ static int take_states(const struct era_commits *commits,
 		       struct era_proven **states, size_t *nr,
 		       uint64_t *nr_witnesses)
 {
-	const struct era_commit **list =
-		calloc(commits->nr + 1, sizeof(*list));
+	const struct era_commit **list = calloc(commits->nr + 1, sizeof(*list));
 	size_t nr_listed = 0;
 
 	*nr = 0;
@@ -116,51 +114,34 @@ static int take_states(const struct era_commits *commits,
 	nr_listed = drop_repeats(list, nr_listed);
 	*states = calloc(nr_listed + 1, sizeof(**states));
 	for (size_t i = 0; *states && i < nr_listed; i++)
-		take_state(&(*states)[(*nr)++], list[i], scan, geometry);
+		era_proven_take(&(*states)[(*nr)++], list[i], scan, geometry);
 	free(list);
 	return *states ? 0 : -ENOMEM;
 }
 
-static int find_states(const struct era_scan *scan,
-		       const struct era_geometry *geometry, bool last_only,
-		       struct era_proven **states, size_t *nr,
-		       uint64_t *nr_witnesses)
+static int find_last_states(struct era_rebuilt *rebuilt,
+			    const struct era_scan *scan)
 {
 	struct era_commits commits;
 	int r = era_commits_load(&commits, scan, NULL);
 
-	*states = NULL;
-	*nr = 0;
-	*nr_witnesses = 0;
 	if (!r)
-		r = take_states(&commits, scan, geometry, last_only, states,
-				nr, nr_witnesses);
+		r = take_states(&commits, scan, &rebuilt->sb.geometry, true,
+				&rebuilt->states, &rebuilt->nr_states,
+				&rebuilt->nr_proven);
 	era_commits_release(&commits);
 	return r;
 }
 
-int era_find_proven(const struct era_scan *scan,
+int era_find_proven(const struct era_commits *commits,
+		    const struct era_scan *scan,
 		    const struct era_geometry *geometry,
-		    struct era_proven **states, size_t *nr,
-		    uint64_t *nr_witnesses)
+		    struct era_proven **states, size_t *nr)
 {
-	return find_states(scan, geometry, false, states, nr, nr_witnesses);
-}
+	uint64_t nr_witnesses;
 
-int era_prove(const struct era_scan *scan, const struct era_geometry *geometry,
-	      const struct era_witness *witness, uint64_t index_block,
-	      struct era_proven *proven)
-{
-	struct era_commit commit;
-	int r = era_commit_prove(&commit, scan, index_block);
-
-	(void)witness;
-	if (r)
-		return r;
-	if (!is_state(&commit))
-		return -EUCLEAN;
-	take_state(proven, &commit, scan, geometry);
-	return 0;
+	return take_states(commits, scan, geometry, false, states, nr,
+			   &nr_witnesses);
 }
 
 /*
@@ -340,9 +321,7 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 	if (!r)
 		r = find_alone(scan, &rebuilt->alone);
 	if (!r && rebuilt->alone)
-		r = find_states(scan, &rebuilt->sb.geometry, true,
-				&rebuilt->states, &rebuilt->nr_states,
-				&rebuilt->nr_proven);
+		r = find_last_states(rebuilt, scan);
 	if (r)
 		return r;
 	pick_last(rebuilt);

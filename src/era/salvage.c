@@ -13,6 +13,7 @@
 #include "era/fold.h"
 #include "era/reader.h"
 #include "era/salvage_parts.h"
+#include "history/former.h"
 
 bool era_salvage_has_roots(const struct era_salvage *s)
 {
@@ -98,6 +99,7 @@ int era_salvage_add_second(struct era_salvage *s)
 
 static int compare(struct era_salvage *s)
 {
+	bool known;
 	int r = 0;
 
 	if (!era_salvage_has_roots(s))
@@ -111,7 +113,13 @@ static int compare(struct era_salvage *s)
 		r = era_salvage_collect_orphans(s, false, true);
 	if (!r)
 		r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
-	if (!r && !s->nr_foreign)
+	if (!r)
+		era_newer_find_fork(&s->newer, &s->commits);
+	known = s->newer.found;
+	/* a sign of which no state can be shown to have all */
+	if (!r)
+		r = era_newer_find_twice(&s->newer, &s->md, &s->orphans);
+	if (!r && !s->nr_foreign && !s->newer.nr_other && !s->newer.twice)
 		r = era_salvage_find_later(s);
 	if (r || s->second_is == ERA_SECOND_LATER)
 		return r;
@@ -119,11 +127,8 @@ static int compare(struct era_salvage *s)
 	 * A lost write leaves a sound older block, too. What is newer has to
 	 * be seen before it can be shown to be whole.
 	 */
-	if (s->newer.found)
+	if (s->newer.found && (known || !s->newer.twice))
 		r = era_salvage_find_other(s);
-	/* signs of which no state can be shown to have all */
-	if (!r)
-		r = era_newer_find_twice(&s->newer, &s->md, &s->orphans);
 	if (!r)
 		era_newer_find_gap(&s->newer, &s->md, &s->scan);
 	s->unaccounted |= s->newer.missing != 0;
@@ -240,10 +245,15 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 		r = block_set_init(&s->reachable, s->scan.nr_blocks);
 	if (!r)
 		r = block_set_init(&s->snapshot_only, s->scan.nr_blocks);
-	if (!r && era_salvage_read_superblock(s, &sb))
-		r = era_salvage_rebuild(s, &sb);
+	if (!r)
+		r = era_salvage_read_superblock(s, &sb)
+			    ? era_salvage_rebuild(s, &sb)
+			    : era_forget_former(&s->scan, &sb);
 	if (!r)
 		r = era_salvage_load(s, &sb);
+	if (!r)
+		r = era_commits_load(&s->commits, &s->scan,
+				     s->rebuilt_superblock ? NULL : &sb);
 	if (!r)
 		r = check_readable(s);
 	if (!r)
@@ -263,6 +273,7 @@ void era_salvage_close(struct era_salvage *s)
 	era_metadata_release(&s->snapshot);
 	era_metadata_release(&s->second);
 	era_orphans_release(&s->orphans);
+	era_commits_release(&s->commits);
 	era_rebuilt_release(&s->rebuilt);
 	block_set_release(&s->live);
 	block_set_release(&s->reachable);

@@ -67,6 +67,7 @@ struct era_salvage {
 	 * to be in the live trees as well, like what an orphan says */
 	struct block_set snapshot_only;
 
+	struct era_commits commits;
 	struct era_orphans orphans;
 	struct era_newer newer;
 	/* Two instances have written: the superblock is the one of a table

@@ -24,33 +24,6 @@ static bool is_reuse_alone(const struct era_salvage *s)
 }
 
 /*
- * Whether the reachable state's marks of the fork's era are older than the
- * fork: the newer instance began with a copy of what the older one had marked
- * in that era by then, and the older one went on, so all of them are among
- * the orphans' marks. Where one is not, or where the era is still the current
- * one, they are the newer instance's own.
- */
-static int is_fork_era_shared(struct era_salvage *s, bool *shared)
-{
-	struct era_beyond beyond = { .watched = s->newer.fork_era };
-	struct era_layers layers = { NULL, 0 };
-	int r = era_layers_add_orphans(&layers, &s->orphans, ERA_REACHABLE);
-
-	/* what rot has taken may have been the newer instance's own */
-	if (!r)
-		r = era_layers_add_metadata(&layers, &s->md, ERA_ORPHAN,
-					    is_reuse_alone(s) ? ERA_ASSUMPTION
-							      : ERA_ORPHAN);
-	if (!r)
-		r = era_beyond(&beyond, s->device, s->md.sb.geometry.nr_blocks,
-			       &layers);
-	era_layers_release(&layers);
-	*shared = !beyond.in_watched &&
-		  s->newer.fork_era < s->md.sb.geometry.current_era;
-	return r;
-}
-
-/*
  * The other instance's last state, as far as the space map of its last commit
  * proves it: a table is replaced only after its suspend has archived the open
  * writeset, so that state has none, and what all orphans know is in it or in
@@ -133,17 +106,43 @@ static int find_more(const struct era_salvage *s,
 	return r;
 }
 
+/* Whether the superblock's commit is this one, or is sure to come from it. */
+static bool is_own(const struct era_commits *commits, uint64_t index)
+{
+	size_t own = commits->superblocks;
+
+	for (size_t nr = 0; own < commits->nr && nr < commits->nr; nr++) {
+		const struct era_commit *commit = &commits->list[own];
+
+		if (commit->index_block == index)
+			return true;
+		own = commit->sure ? commit->before : ERA_NO_COMMIT;
+	}
+	return false;
+}
+
+/* Whether a state can be the other's last one, by what is known of the fork. */
+static bool can_be_other(const struct era_salvage *s,
+			 const struct era_superblock *sb)
+{
+	uint64_t index = sb->space_map.bitmap_root;
+
+	return (!s->newer.nr_other || index == s->newer.other_index) &&
+	       sb->geometry.current_era >= s->newer.twice &&
+	       !is_own(&s->commits, index);
+}
+
 int era_salvage_find_other(struct era_salvage *s)
 {
 	struct era_proven *states;
-	uint64_t nr_witnesses;
 	bool whole = false, more = false;
 	size_t nr;
-	int r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
-				&nr_witnesses);
+	int r = era_find_proven(&s->commits, &s->scan, &s->md.sb.geometry,
+				&states, &nr);
 
 	for (size_t i = 0; i < nr && !r && !whole; i++) {
-		if (states[i].sb.writeset_root)
+		if (states[i].sb.writeset_root ||
+		    !can_be_other(s, &states[i].sb))
 			continue;
 		r = load_other(s, &states[i].sb, &whole);
 		if (!r && whole)
@@ -236,19 +235,89 @@ static int drop_all_reused(struct era_salvage *s, uint32_t *era)
 	return 0;
 }
 
-/*
- * The lowest era in which the reachable trees date a block later than the
- * other instance does, 0 where they do in none. The other has all that was
- * marked before the fork, so this is the early table's own, even where the
- * other one was idle for an era or two after the fork.
+/* --- the early table's own eras --------------------------------------------
  */
-static int lowest_own_era(struct era_salvage *s, uint32_t *era)
-{
-	struct era_beyond beyond = { .lowest = 0 };
-	int r = era_metadata_beyond(&beyond, &s->second, &s->md,
-				    s->md.sb.geometry.nr_blocks);
 
-	*era = beyond.lowest;
+static uint32_t greatest_value(const struct array_map *map, uint32_t index,
+			       const uint8_t *values)
+{
+	uint32_t nr = array_map_nr_entries(map, index), greatest = 0;
+
+	for (uint32_t i = 0; i < nr && values; i++) {
+		uint32_t era = get_le32(values + i * 4);
+
+		greatest = greatest < era ? era : greatest;
+	}
+	return greatest;
+}
+
+/*
+ * The greatest era that both have in a block that is the same for both: neither
+ * has written it since they parted.
+ */
+static int greatest_shared(const struct era_salvage *s, uint32_t *greatest)
+{
+	const struct array_map *ours = &s->md.eras, *theirs = &s->second.eras;
+	struct array_window window;
+	int r = array_window_init(&window, 1);
+
+	for (size_t i = 0; i < ours->nr_slots && !r; i++) {
+		uint32_t index = ours->slots[i].index, era;
+		size_t at = array_map_find(theirs, index);
+		uint64_t nr_lost = 0;
+
+		if (at == theirs->nr_slots ||
+		    theirs->slots[at].index != index ||
+		    theirs->slots[at].block != ours->slots[i].block)
+			continue;
+		r = array_window_read(&window, s->device, ours, index, 1, NULL,
+				      &nr_lost);
+		if (r)
+			break;
+		era = greatest_value(ours, index, window.values[0]);
+		if (*greatest < era)
+			*greatest = era;
+	}
+	array_window_release(&window);
+	return r;
+}
+
+/* The commit that begins the superblock's branch, as far as it is sure. */
+static const struct era_commit *first_of_branch(const struct era_salvage *s)
+{
+	const struct era_commits *commits = &s->commits;
+	size_t i = commits->superblocks;
+
+	if (i == ERA_NO_COMMIT || commits->list[i].proof != ERA_PROVEN)
+		return NULL;
+	for (size_t nr = 0; commits->list[i].sure && nr < commits->nr; nr++)
+		i = commits->list[i].before;
+	return &commits->list[i];
+}
+
+/*
+ * The era from which on the reachable marks are the early table's own, or an
+ * earlier one. An activation archives the open writeset and begins the next
+ * era. Where the commit from which both went on is gone, the early table has
+ * allocated what was free from block 0 on, and its first commit is the first
+ * on the device; else, what both share was written before.
+ */
+static int find_own_eras(const struct era_salvage *s, uint32_t *from)
+{
+	const struct era_commit *first = first_of_branch(s);
+	int r;
+
+	*from = 0;
+	if (s->newer.parted) {
+		*from = s->newer.parting_era + 1;
+		return 0;
+	}
+	if (first && first == s->commits.list && first->edge == ERA_EDGE_NONE) {
+		*from = first->era;
+		return 0;
+	}
+	r = greatest_shared(s, from);
+	++*from;
 	return r;
 }
 
@@ -259,19 +328,15 @@ static int lowest_own_era(struct era_salvage *s, uint32_t *era)
  * newer one marked in these counts as of the last of them; later ones are its
  * own. The first nr_reachable layers are the reachable ones.
  */
-static int redate(struct era_salvage *s, size_t nr_reachable, uint32_t own)
+static int redate(struct era_salvage *s, size_t nr_reachable)
 {
 	uint32_t last = s->second.sb.geometry.current_era, from;
-	bool shared = false;
-	int r = is_fork_era_shared(s, &shared);
+	int r = find_own_eras(s, &from);
 
 	if (r)
 		return r;
 	if (last < s->newer.greatest_era)
 		last = s->newer.greatest_era;
-	from = s->newer.fork_era + shared;
-	if (own && own < from)
-		from = own;
 	for (size_t i = 0; i < nr_reachable; i++) {
 		s->layers.layers[i].redate_from = from;
 		s->layers.layers[i].redate_to = last;
@@ -314,21 +379,21 @@ static int assume_all(struct era_salvage *s, uint32_t newest)
 	return era_layers_add(&s->layers, &layer);
 }
 
-/*
- * Sorts out what both lead to; whether the other is whole all the same. own:
- * as lowest_own_era.
- */
-static int settle_reused(struct era_salvage *s, uint32_t *own, bool *whole)
+/* Sorts out what both lead to; whether the other is whole all the same. */
+static int settle_reused(struct era_salvage *s, bool *whole)
 {
+	struct era_beyond own = { .lowest = 0 };
 	uint32_t from = s->newer.fork_era, era;
 	int r = drop_all_reused(s, &era);
 
+	/* the other has all that was marked before the fork */
 	if (!r)
-		r = lowest_own_era(s, own);
+		r = era_metadata_beyond(&own, &s->second, &s->md,
+					s->md.sb.geometry.nr_blocks);
 	if (r)
 		return r;
-	if (*own && (*own < from || !from))
-		from = *own;
+	if (own.lowest && (own.lowest < from || !from))
+		from = own.lowest;
 	*whole = !era || (from && era < from);
 	if (*whole)
 		return 0;
@@ -360,12 +425,12 @@ static void grow(struct era_salvage *s, bool whole)
 int era_salvage_plan_fork(struct era_salvage *s)
 {
 	bool whole = s->second_is == ERA_SECOND_OTHER;
-	uint32_t newest, own = 0;
+	uint32_t newest;
 	size_t nr_reachable;
 	int r = 0;
 
 	if (whole)
-		r = settle_reused(s, &own, &whole);
+		r = settle_reused(s, &whole);
 	if (!r)
 		r = era_salvage_collect_orphans(s, true, !whole);
 	if (!r)
@@ -390,5 +455,5 @@ int era_salvage_plan_fork(struct era_salvage *s)
 	if (!whole)
 		newest = era_salvage_unreached(s, newest);
 	s->geometry.current_era = newest;
-	return whole ? redate(s, nr_reachable, own) : assume_all(s, newest);
+	return whole ? redate(s, nr_reachable) : assume_all(s, newest);
 }

@@ -44,52 +44,50 @@ static int take(struct era_salvage *s, const struct era_superblock *sb,
 }
 
 /*
- * The greatest of all states, where the superblock is eras behind; ahead: only
- * if its place says that it came later.
+ * The last of all states, where the superblock is eras behind, and the commits
+ * next to it are gone: what followed on them in the same activation would stand
+ * behind it, so the last was opened anew, and stands before it.
  */
-static int take_greatest(struct era_salvage *s, bool ahead)
+static int take_last(struct era_salvage *s, bool anywhere)
 {
-	struct era_proven *best = NULL;
-	struct era_proven *states;
-	uint64_t nr_witnesses;
-	size_t nr;
-	int r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
-				&nr_witnesses);
+	size_t last = era_commits_last(&s->commits);
+	const struct era_commit *commit = &s->commits.list[last];
+	struct era_proven state;
 
-	for (size_t i = 0; i < nr && !r; i++)
-		if (!best || states[i].sum > best->sum)
-			best = &states[i];
+	if (last == ERA_NO_COMMIT ||
+	    (!anywhere &&
+	     commit->index_block >= s->md.sb.space_map.bitmap_root))
+		return 0;
+	era_proven_take(&state, commit, &s->scan, &s->md.sb.geometry);
 	/* what is later is of no earlier era, though idle ones left no trace */
-	if (best && !ahead &&
-	    best->sb.geometry.current_era < s->md.sb.geometry.current_era)
-		best->sb.geometry.current_era = s->md.sb.geometry.current_era;
-	if (!r && best &&
-	    (!ahead ||
-	     era_later_is_ahead(&s->md.sb, &best->sb, s->scan.nr_blocks)))
-		r = take(s, &best->sb, best->digested);
-	free(states);
-	return r;
+	if (state.sb.geometry.current_era < s->md.sb.geometry.current_era)
+		state.sb.geometry.current_era = s->md.sb.geometry.current_era;
+	return take(s, &state.sb, state.digested);
 }
 
 int era_salvage_find_later(struct era_salvage *s)
 {
-	struct era_later later = { .nr = 0 };
-	int r;
+	bool newer = s->newer.found;
+	struct era_later later;
+	int r = era_later_find(&later, &s->md, &s->scan, &s->commits, &s->live);
 
-	if (s->newer.found)
-		return take_greatest(s, true);
-	r = era_later_find(&later, &s->md, &s->orphans, &s->live,
-			   s->trees_sound && !s->lost_snapshot ? &s->reachable
-							       : NULL);
-	if (r || !later.nr)
-		return r;
-	s->newer.found = true;
-	s->newer.fork_era = later.lowest;
-	s->newer.greatest_era = later.last.sb.geometry.current_era;
-	s->newer.nr_data_blocks = later.nr_data_blocks;
-	if (later.reused)
-		return take_greatest(s, false);
-	return later.write_lost ? 0 : take(s, &later.last.sb, later.idle);
+	if (r || later.write_lost || later.reused || !later.nr)
+		goto out;
+	r = take(s, &later.last.sb, later.idle);
+out:
+	if (!r && later.nr) {
+		s->newer.found = true;
+		if (!s->newer.fork_era || s->newer.fork_era > later.lowest)
+			s->newer.fork_era = later.lowest;
+		if (s->newer.greatest_era < later.last.sb.geometry.current_era)
+			s->newer.greatest_era =
+				later.last.sb.geometry.current_era;
+		if (s->newer.nr_data_blocks < later.nr_data_blocks)
+			s->newer.nr_data_blocks = later.nr_data_blocks;
+	}
+	if (!r && s->second_is != ERA_SECOND_LATER && (newer || later.reused))
+		r = take_last(s, later.reused);
+	return r;
 }
 
 int era_salvage_plan_later(struct era_salvage *s)

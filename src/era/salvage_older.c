@@ -188,7 +188,7 @@ static int find_older(struct era_salvage *s)
 {
 	const struct era_proven *best;
 	struct era_proven *states;
-	uint64_t nr_witnesses, nr_lost;
+	uint64_t nr_lost;
 	bool fills = false;
 	size_t nr;
 	int r = era_salvage_count_lost(s, &s->md.eras, &nr_lost);
@@ -196,8 +196,8 @@ static int find_older(struct era_salvage *s)
 	if (r || (!nr_lost && !s->md.writesets_lost) ||
 	    s->options.reachable_only)
 		return r;
-	r = era_find_proven(&s->scan, &s->md.sb.geometry, &states, &nr,
-			    &nr_witnesses);
+	r = era_find_proven(&s->commits, &s->scan, &s->md.sb.geometry, &states,
+			    &nr);
 	best = r ? NULL : pick_older(s, states, nr);
 	if (best)
 		r = load_older(s, &best->sb, &fills);

@@ -11,6 +11,7 @@
 enum era_role {
 	ROLE_ZERO,	 /* all zero: most likely never written */
 	ROLE_UNREADABLE, /* the device does not give it */
+	ROLE_FORMER,	 /* sound, of an earlier life (history/former.h) */
 	ROLE_UNKNOWN,	 /* damaged or foreign */
 	ROLE_SUPERBLOCK, /* the superblock or a metadata snapshot's */
 	ROLE_INTERNAL,	 /* btree node with children */

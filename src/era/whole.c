@@ -136,7 +136,7 @@ static int look_around(struct opening *o, struct era_newer *newer)
 		return r;
 	/* the listing reads the arrays and stops where one is not */
 	era_metadata_tell_scan(o->md, &o->scan);
-	r = era_newer_find(newer, o->md, &o->scan, &o->live, NULL, report);
+	r = era_newer_find(newer, o->md, &o->scan, &o->live, report);
 	if (!r && snapshot_is_reused(o)) {
 		era_report_kind(
 			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,

@@ -9,6 +9,7 @@
 #define ERA_WITNESS_H
 
 #include "era/orphans.h"
+#include "history/commits.h"
 
 /* The counts of one space map, 3 standing for 3 and more. */
 struct era_witness {
@@ -69,23 +70,19 @@ struct era_rebuilt {
 	size_t nr_states;
 };
 
-/*
- * All of them, but for those that have the same roots. geometry gives what
- * the blocks do not tell. *states is allocated. nr_witnesses: space maps that
- * prove one, the same or not.
- */
-int era_find_proven(const struct era_scan *scan,
-		    const struct era_geometry *geometry,
-		    struct era_proven **states, size_t *nr,
-		    uint64_t *nr_witnesses);
+/* The state of a proven commit. geometry gives what its blocks do not tell. */
+void era_proven_take(struct era_proven *proven, const struct era_commit *commit,
+		     const struct era_scan *scan,
+		     const struct era_geometry *geometry);
 
 /*
- * The state that one index block proves, whose counts are given. Returns 0,
- * -EUCLEAN where it proves none, or -ENOMEM.
+ * Those of all commits that are proven, but for states that have the same
+ * roots. *states is allocated. Returns 0 or -ENOMEM.
  */
-int era_prove(const struct era_scan *scan, const struct era_geometry *geometry,
-	      const struct era_witness *witness, uint64_t index_block,
-	      struct era_proven *state);
+int era_find_proven(const struct era_commits *commits,
+		    const struct era_scan *scan,
+		    const struct era_geometry *geometry,
+		    struct era_proven **states, size_t *nr);
 
 /*
  * Rebuilds the superblock from the rest of the device: the last committed

@@ -367,7 +367,8 @@ static enum tree tree_of(struct era_census *census, uint64_t root)
 	int depth = 0;
 
 	while (depth < BTREE_MAX_DEPTH) {
-		enum era_role role = era_scan_role(census->reading->scan, block);
+		enum era_role role =
+			era_scan_role(census->reading->scan, block);
 		const uint8_t *data = NULL;
 
 		if (block < census->nr_blocks && census->trees[block]) {

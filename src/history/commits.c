@@ -18,13 +18,14 @@ struct sweep {
 	struct era_reading reading;
 	struct era_census census;
 	struct era_dates dates;
-	size_t dated;	/* the commit whose dates are at hand */
+	size_t dated; /* the commit whose dates are at hand */
 	/* the first commit of the list can be one that was opened: from the
 	 * commit that differs least from it */
 	size_t opener;
+	struct block_set openers; /* all that can be: places in the list */
 	uint64_t opener_differs;  /* blocks that only one of the two counts */
-	bool first_is_format;	  /* as far as its blocks tell */
-	bool first_is_next;	  /* of the last one, past the device's end */
+	bool first_is_packed; /* the first blocks, without a hole, are its */
+	bool first_is_next;   /* of the last one, past the device's end */
 	uint64_t last_differs;
 };
 
@@ -41,9 +42,9 @@ static int list_indexes(struct era_commits *commits,
 		return -ENOMEM;
 	for (uint64_t block = 0; block < scan->nr_blocks; block++)
 		if (era_scan_role(scan, block) == ROLE_INDEX)
-			commits->list[commits->nr++] = (struct era_commit){
-				.index_block = block, .before = ERA_NO_COMMIT
-			};
+			commits->list[commits->nr++] =
+				(struct era_commit){ .index_block = block,
+						     .before = ERA_NO_COMMIT };
 	return 0;
 }
 
@@ -58,8 +59,8 @@ static int date_commit(struct sweep *s, struct era_commit *commit)
 	if (r) {
 		s->dated = ERA_NO_COMMIT;
 		commit->roots = (struct era_roots){ 0 };
-		commit->proof = r == -E2BIG ? ERA_PROOF_BUDGET
-					    : ERA_PROOF_TREES;
+		commit->proof =
+			r == -E2BIG ? ERA_PROOF_BUDGET : ERA_PROOF_TREES;
 		return r == -ENOMEM ? r : 0;
 	}
 	commit->nr_blocks = dates->nr_blocks;
@@ -134,13 +135,15 @@ static void try_opener(struct sweep *s, size_t i)
 	uint64_t free_block;
 
 	if (!i || !census->other || commit->proof != ERA_PROVEN ||
-	    census->nr_other_beyond ||
-	    (s->opener != ERA_NO_COMMIT && s->opener_differs <= differs))
+	    census->nr_other_beyond)
 		return;
 	free_block = era_census_lowest_free(census);
 	if (free_block > census->other ||
 	    !era_census_other_has(census, free_block) ||
 	    !is_kept(&commit->roots, era_census_other_has, census))
+		return;
+	block_set_add(&s->openers, i);
+	if (s->opener != ERA_NO_COMMIT && s->opener_differs <= differs)
 		return;
 	s->opener = i;
 	s->opener_differs = differs;
@@ -160,8 +163,13 @@ static void follow(struct sweep *s, size_t before, size_t after,
 	const struct era_commit *a = &s->commits->list[before];
 	uint64_t index = s->commits->list[after].index_block;
 
-	if (!passing->adjacent || is_refuted(s, before, after))
+	if (!passing->adjacent)
 		return;
+	if (is_refuted(s, before, after)) {
+		s->commits->list[after].contradicts =
+			!census->nr_came_outside && census->is_behind;
+		return;
+	}
 	if (!census->nr_came_outside && census->is_behind)
 		connect(s, before, after, ERA_EDGE_NEXT);
 	/* only its own index block can stand before that of the one opened */
@@ -187,8 +195,8 @@ static int visit(struct sweep *s, size_t i)
 	if (r || !commit->counted)
 		return r;
 	if (!i) {
-		s->first_is_format = !s->census.nr_came_beyond &&
-				     is_counted(&s->census, 1);
+		s->first_is_packed = era_census_lowest_free(&s->census) ==
+				     commit->nr_allocated;
 		r = era_census_remember(&s->census);
 	} else if (passing.adjacent) {
 		follow(s, i - 1, i, &passing);
@@ -250,23 +258,45 @@ static int come_round(struct sweep *s)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* Whether the dates of the opener let the first follow it. */
-static int check_opener(struct sweep *s)
+/* Whether the dates of one that can be the opener let the first follow it. */
+static int check_opener(struct sweep *s, size_t i, bool *fits)
 {
 	struct era_commit *list = s->commits->list;
+	bool proven = list[0].proof == ERA_PROVEN;
+	int r = proven ? era_dates_step(&s->dates, &list[i].roots) : 0;
+
+	if (proven && !r)
+		r = era_dates_step(&s->dates, &list[0].roots);
+	s->dated = i;
+	*fits = !r && !is_refuted(s, i, 0);
+	return r == -ENOMEM ? r : 0;
+}
+
+/*
+ * The opener is the last commit before the first of the list: where those that
+ * came next can be the opener as well, one of them is.
+ */
+static int settle_opener(struct sweep *s)
+{
+	struct era_commit *list = s->commits->list;
+	bool fits = false;
 	int r = 0;
 
-	if (s->opener == ERA_NO_COMMIT)
-		return 0;
-	if (list[0].proof == ERA_PROVEN)
-		r = era_dates_step(&s->dates, &list[s->opener].roots);
-	if (list[0].proof == ERA_PROVEN && !r)
-		r = era_dates_step(&s->dates, &list[0].roots);
-	s->dated = s->opener;
-	if (r || is_refuted(s, s->opener, 0) ||
-	    comes_from_first(s->commits, s->opener))
+	if (s->opener != ERA_NO_COMMIT)
+		r = check_opener(s, s->opener, &fits);
+	if (!fits || comes_from_first(s->commits, s->opener))
 		s->opener = ERA_NO_COMMIT;
-	return r == -ENOMEM ? r : 0;
+	for (size_t i = s->opener; fits && !r && i + 1 < s->commits->nr; i++) {
+		if (list[i + 1].before != i ||
+		    list[i + 1].edge != ERA_EDGE_NEXT)
+			break;
+		if (!block_set_has(&s->openers, i + 1))
+			continue;
+		r = check_opener(s, i + 1, &fits);
+		if (fits)
+			s->opener = i + 1;
+	}
+	return r;
 }
 
 /* Whether nothing but a format leaves such a state. */
@@ -289,17 +319,17 @@ static int place_first(struct sweep *s)
 	int r = come_round(s);
 
 	if (!r)
-		r = check_opener(s);
+		r = settle_opener(s);
 	if (r)
 		return r;
-	if (s->first_is_format && is_empty(first))
+	if (s->first_is_packed && is_empty(first))
 		first->edge = ERA_EDGE_FORMAT;
 	else if (s->first_is_next && (s->opener == ERA_NO_COMMIT ||
 				      s->last_differs <= s->opener_differs))
 		connect(s, s->commits->nr - 1, 0, ERA_EDGE_NEXT);
 	else if (s->opener != ERA_NO_COMMIT)
 		connect(s, s->opener, 0, ERA_EDGE_OPENED);
-	else if (s->first_is_format && is_packed(first))
+	else if (s->first_is_packed && is_packed(first))
 		first->edge = ERA_EDGE_FORMAT;
 	return 0;
 }
@@ -362,20 +392,6 @@ static void number_branch(struct era_commits *commits, size_t i, size_t *nr)
 	}
 }
 
-/* The last of all commits that are proven, as far as dates tell. */
-static size_t find_last(const struct era_commits *commits)
-{
-	const struct era_commit *list = commits->list;
-	size_t last = ERA_NO_COMMIT;
-
-	for (size_t i = 0; i < commits->nr; i++)
-		if (list[i].proof == ERA_PROVEN &&
-		    (last == ERA_NO_COMMIT ||
-		     era_commit_is_later(&list[i], &list[last])))
-			last = i;
-	return last;
-}
-
 /*
  * The path to a commit first, and on from there; then all others, and last
  * those of which nothing is known but their index.
@@ -385,7 +401,7 @@ static void number_branches(struct era_commits *commits)
 	size_t nr = 0, main = commits->superblocks;
 
 	if (main == ERA_NO_COMMIT)
-		main = find_last(commits);
+		main = era_commits_last(commits);
 	if (main != ERA_NO_COMMIT && commits->list[main].counted)
 		number_branch(commits, main, &nr);
 	for (size_t i = 0; i < commits->nr; i++)
@@ -419,9 +435,19 @@ static void mark_superblocks(struct era_commits *commits,
 			     const struct era_superblock *sb)
 {
 	commits->superblocks = ERA_NO_COMMIT;
-	for (size_t i = 0; sb && i < commits->nr; i++)
-		if (commits->list[i].index_block == sb->space_map.bitmap_root)
-			commits->superblocks = i;
+	if (sb)
+		commits->superblocks =
+			era_commits_find(commits, sb->space_map.bitmap_root);
+}
+
+/* What its blocks tell is the least that its era can be. */
+static void date_superblocks(struct era_commits *commits,
+			     const struct era_superblock *sb)
+{
+	struct era_commit *own = &commits->list[commits->superblocks];
+
+	if (own->era < sb->geometry.current_era)
+		own->era = sb->geometry.current_era;
 }
 
 static int start_sweep(struct sweep *s, struct era_commits *commits,
@@ -434,12 +460,15 @@ static int start_sweep(struct sweep *s, struct era_commits *commits,
 			     .dated = ERA_NO_COMMIT,
 			     .opener = ERA_NO_COMMIT };
 	r = era_reading_init(&s->reading, scan);
+	if (!r)
+		r = block_set_init(&s->openers, scan->nr_blocks);
 	era_dates_init(&s->dates, &s->reading);
 	return r ? r : era_census_init(&s->census, &s->reading);
 }
 
 static void end_sweep(struct sweep *s)
 {
+	block_set_release(&s->openers);
 	era_dates_release(&s->dates);
 	era_census_release(&s->census);
 	era_reading_release(&s->reading);
@@ -465,6 +494,8 @@ int era_commits_load(struct era_commits *commits, const struct era_scan *scan,
 		commits->nr_proven += commits->list[i].proof == ERA_PROVEN;
 	if (!r) {
 		number_branches(commits);
+		if (commits->superblocks != ERA_NO_COMMIT)
+			date_superblocks(commits, sb);
 		raise_eras(commits);
 	}
 	return r;
@@ -498,6 +529,121 @@ bool era_commit_is_later(const struct era_commit *a, const struct era_commit *b)
 	if (a->era != b->era)
 		return a->era > b->era;
 	return !a->roots.open && b->roots.open;
+}
+
+size_t era_commits_last(const struct era_commits *commits)
+{
+	const struct era_commit *list = commits->list;
+	size_t last = ERA_NO_COMMIT;
+
+	for (size_t i = 0; i < commits->nr; i++)
+		if (list[i].proof == ERA_PROVEN &&
+		    (last == ERA_NO_COMMIT ||
+		     era_commit_is_later(&list[i], &list[last])))
+			last = i;
+	return last;
+}
+
+size_t era_commits_find(const struct era_commits *commits, uint64_t index)
+{
+	size_t low = 0, high = commits->nr;
+
+	while (low < high) {
+		size_t at = (low + high) / 2;
+
+		if (commits->list[at].index_block < index)
+			low = at + 1;
+		else
+			high = at;
+	}
+	return low < commits->nr && commits->list[low].index_block == index
+		       ? low
+		       : ERA_NO_COMMIT;
+}
+
+/* Whether a commit is known to have come after another, and to say more. */
+static bool says_more(const struct era_commit *a, const struct era_commit *b)
+{
+	if (a->proof != ERA_PROVEN || b->proof != ERA_PROVEN)
+		return false;
+	return a->sum > b->sum || (!a->inferred && a->era > b->era);
+}
+
+/* The same from the commit that follows it on. */
+static size_t follow_from(const struct era_commits *commits, size_t from,
+			  size_t at, size_t *last)
+{
+	const struct era_commit *list = commits->list;
+	size_t nr = 0, nr_more = 0;
+
+	*last = from;
+	/* leftovers of older commits can look like the next one */
+	if (at != ERA_NO_COMMIT && !list[at].sure)
+		return 0;
+	while (at != ERA_NO_COMMIT && nr < commits->nr) {
+		size_t next = era_commits_after(commits, at, ERA_EDGE_NEXT);
+
+		nr++;
+		if (says_more(&list[at], &list[from])) {
+			nr_more = nr;
+			*last = at;
+		}
+		at = next != ERA_NO_COMMIT
+			     ? next
+			     : era_commits_after(commits, at, ERA_EDGE_OPENED);
+	}
+	return nr_more;
+}
+
+size_t era_commits_follow(const struct era_commits *commits, size_t from,
+			  size_t *last)
+{
+	size_t next = era_commits_after(commits, from, ERA_EDGE_NEXT);
+
+	if (next == ERA_NO_COMMIT)
+		next = era_commits_after(commits, from, ERA_EDGE_OPENED);
+	return follow_from(commits, from, next, last);
+}
+
+/* Whether a branch that left the superblock's at a commit is no accident. */
+static bool has_parted(const struct era_commits *commits, size_t parting,
+		       size_t own, struct era_fork *fork)
+{
+	const enum era_edge edges[] = { ERA_EDGE_NEXT, ERA_EDGE_OPENED };
+
+	for (size_t k = 0; k < 2; k++) {
+		size_t other = era_commits_after(commits, parting, edges[k]),
+		       last;
+		size_t nr;
+
+		if (other == ERA_NO_COMMIT || other == own)
+			continue;
+		nr = follow_from(commits, parting, other, &last);
+		if (nr < 2 && !(nr && !commits->list[last].roots.open &&
+				commits->list[parting].roots.open))
+			continue;
+		*fork = (struct era_fork){ .parting = parting,
+					   .other = last,
+					   .nr = nr };
+		return true;
+	}
+	return false;
+}
+
+struct era_fork era_commits_fork(const struct era_commits *commits)
+{
+	struct era_fork fork = { .nr = 0 };
+	size_t own = commits->superblocks, before;
+
+	if (own >= commits->nr)
+		return fork;
+	for (size_t nr = 0; commits->list[own].sure && nr < commits->nr; nr++) {
+		before = commits->list[own].before;
+		if (has_parted(commits, before, own, &fork))
+			break;
+		own = before;
+	}
+	return fork;
 }
 
 bool era_commits_superseded(const struct era_commits *commits, size_t i)

@@ -40,22 +40,26 @@ enum era_edge {
 struct era_commit {
 	uint64_t index_block;
 	enum era_proof proof;
-	bool counted;		/* its space map could be read */
-	uint64_t nr_allocated;	/* if counted */
+	bool counted;	       /* its space map could be read */
+	uint64_t nr_allocated; /* if counted */
 
 	/* if proven */
 	struct era_roots roots;
-	uint32_t nr_blocks;	/* data blocks */
-	uint32_t nr_open_bits;	/* of the open writeset */
-	uint32_t era;		/* that is open, or the last that was */
-	bool inferred;		/* nothing names it: it is that at least */
-	bool digested;		/* its writeset tree is empty */
-	uint64_t sum;		/* of all dates, as far as it tells itself */
+	uint32_t nr_blocks;    /* data blocks */
+	uint32_t nr_open_bits; /* of the open writeset */
+	uint32_t era;	       /* that is open, or the last that was */
+	bool inferred;	       /* nothing names it: it is that at least */
+	bool digested;	       /* its writeset tree is empty */
+	uint64_t sum;	       /* of all dates, as far as it tells itself */
 
 	enum era_edge edge;
 	size_t before; /* the commit that it follows, or ERA_NO_COMMIT */
 	/* both are proven, and no data block is dated earlier by this one */
 	bool sure;
+	/* by what it counts it follows the one before it on the device, which
+	 * dates a data block later: it is not the one that followed, or a
+	 * write was lost since */
+	bool contradicts;
 	/* from 1 on; 1: the one with the superblock's, or, where it is lost,
 	 * with the last that is proven; 0: its space map could not be read */
 	uint32_t branch;
@@ -99,6 +103,35 @@ bool era_commit_is_later(const struct era_commit *a,
  * that follows it, and dates no data block earlier.
  */
 bool era_commits_superseded(const struct era_commits *commits, size_t i);
+
+/* The last of all that are proven, as far as dates tell; ERA_NO_COMMIT for
+ * none. */
+size_t era_commits_last(const struct era_commits *commits);
+
+/* The commit with this index block; ERA_NO_COMMIT for none. */
+size_t era_commits_find(const struct era_commits *commits, uint64_t index);
+
+/*
+ * How many commits have followed on one, each on the one before it, up to the
+ * last that is proven and says more than it does: *last.
+ */
+size_t era_commits_follow(const struct era_commits *commits, size_t from,
+			  size_t *last);
+
+/*
+ * Two instances that have gone on from one commit. A single commit that follows
+ * on it can also have been under way when the power went: nothing of it was
+ * promised. Where there are two, or a writeset was closed, the superblock was
+ * written in between.
+ */
+struct era_fork {
+	size_t parting; /* the commit that both follow */
+	size_t other;	/* the last of the branch without the superblock */
+	size_t nr;	/* commits on it; 0: there is no fork */
+};
+
+/* Whether the superblock's history has parted from another one. */
+struct era_fork era_commits_fork(const struct era_commits *commits);
 
 /* The commit that follows this one so; ERA_NO_COMMIT for none. */
 size_t era_commits_after(const struct era_commits *commits, size_t i,

@@ -31,8 +31,7 @@ static void mark_dirty(struct era_dates *d, uint64_t unit)
 /* The units that a word of a bitset speaks of. */
 static void mark_word(struct era_dates *d, uint32_t index, uint32_t word)
 {
-	uint64_t first =
-		(uint64_t)index * BITSET_UNIT + (uint64_t)word * 64;
+	uint64_t first = (uint64_t)index * BITSET_UNIT + (uint64_t)word * 64;
 
 	mark_dirty(d, first / UNIT);
 	mark_dirty(d, (first + 63) / UNIT);
@@ -51,8 +50,7 @@ static int make_room(struct era_dates *d, uint32_t nr)
 	if (!latest)
 		return -ENOMEM;
 	d->latest = latest;
-	memset(latest + d->max_units, 0,
-	       (nr - d->max_units) * sizeof(*latest));
+	memset(latest + d->max_units, 0, (nr - d->max_units) * sizeof(*latest));
 	units = realloc(d->units, nr * sizeof(*units));
 	if (!units)
 		return -ENOMEM;
@@ -219,16 +217,15 @@ static int add_named(struct naming *naming, uint64_t era, const uint8_t *value,
 		return -EUCLEAN;
 	if (naming->nr == naming->max) {
 		size_t max = naming->max ? naming->max * 2 : 16;
-		struct named *list =
-			realloc(naming->list, max * sizeof(*list));
+		struct named *list = realloc(naming->list, max * sizeof(*list));
 
 		if (!list)
 			return -ENOMEM;
 		naming->list = list;
 		naming->max = max;
 	}
-	naming->list[naming->nr++] = (struct named){ (uint32_t)era, nr_bits,
-						     get_le64(value + 4) };
+	naming->list[naming->nr++] =
+		(struct named){ (uint32_t)era, nr_bits, get_le64(value + 4) };
 	return 0;
 }
 
@@ -261,9 +258,8 @@ static int name_all(struct era_dates *d, struct naming *naming, uint64_t root,
 }
 
 /* Both lists are by era, so that the next one is most often the same. */
-static struct era_dated_writeset *find_same(struct era_dates *d,
-					    const struct named *named,
-					    size_t *next)
+static struct era_dated_writeset *
+find_same(struct era_dates *d, const struct named *named, size_t *next)
 {
 	for (size_t i = 0; i < d->nr_writesets; i++) {
 		size_t at = (*next + i) % d->nr_writesets;
@@ -393,8 +389,7 @@ static int change_open(struct era_dates *d, uint64_t root)
 			continue;
 		ws->is = ws->is_open = true;
 		ws->era = d->era;
-		return slots_change(&ws->slots, d->reading, root,
-				    ws->slots.nr);
+		return slots_change(&ws->slots, d->reading, root, ws->slots.nr);
 	}
 	return take_writeset(d, &named, true, &next);
 }
@@ -491,8 +486,8 @@ static int date_writeset(struct era_dates *d,
 		uint64_t word = get_le64(words + w * 8);
 
 		for (; word; word &= word - 1) {
-			uint64_t block = base + w * 64 +
-					 (uint64_t)__builtin_ctzll(word);
+			uint64_t block =
+				base + w * 64 + (uint64_t)__builtin_ctzll(word);
 			uint64_t i = block - unit->first;
 
 			if (block < unit->first || block >= end)

@@ -26,12 +26,12 @@ struct era_dated_writeset {
 
 struct era_dates {
 	struct era_reading *reading;
-	bool loaded;	    /* there is a state at hand */
-	uint32_t nr_blocks; /* data blocks */
-	uint32_t era;	    /* that is open, or that was the last to be */
-	bool inferred;	    /* no writeset of the state names the last one */
+	bool loaded;	       /* there is a state at hand */
+	uint32_t nr_blocks;    /* data blocks */
+	uint32_t era;	       /* that is open, or that was the last to be */
+	bool inferred;	       /* no writeset of the state names the last one */
 	uint32_t nr_open_bits; /* of the open writeset */
-	uint64_t sum;	    /* of all dates */
+	uint64_t sum;	       /* of all dates */
 
 	/* what the last step changed in data blocks that both states have */
 	bool compared;

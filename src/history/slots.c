@@ -42,7 +42,7 @@ static int put(struct slots *slots, uint32_t index, uint32_t block)
 
 /* Blocks [begin, end) of the array are to be in a node, and are in another. */
 struct subtree {
-	uint64_t block;	 /* 0: there is none */
+	uint64_t block; /* 0: there is none */
 	uint64_t begin, end;
 };
 

@@ -464,7 +464,7 @@ def test_output_through_a_link_replaces_what_it_points_to(run, image,
 def test_output_replaces_a_file_and_keeps_its_mode(run, image, tmp_path,
                                                    tool):
     output = tmp_path / "out"
-    output.write_bytes(b"old " * 100000)
+    output.write_bytes(b"<blocks>\n" + b"old " * 100000)
     output.chmod(0o600)
     assert write(run, tool, image("clean"), "-o", output).status == 0
     assert output.read_bytes() == write(run, tool, image("clean")).out
