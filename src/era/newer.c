@@ -177,21 +177,31 @@ int era_newer_find_twice(struct era_newer *newer, const struct era_metadata *md,
 	return 0;
 }
 
+/* Either table has begun the era after the one in which they parted. */
+static bool is_beyond(const struct era_commits *commits,
+		      const struct era_fork *fork)
+{
+	const struct era_commit *own = &commits->list[commits->superblocks];
+	const struct era_commit *other = &commits->list[fork->other];
+
+	return other->sum > own->sum ||
+	       (!other->inferred &&
+		other->era > commits->list[fork->parting].era + 1);
+}
+
 void era_newer_find_fork(struct era_newer *newer,
 			 const struct era_commits *commits)
 {
-	const struct era_fork fork = era_commits_fork(commits);
-	const struct era_commit *parting = &commits->list[fork.parting];
-	const struct era_commit *other = &commits->list[fork.other];
+	struct era_fork fork = era_commits_fork(commits);
+	const struct era_commit *other;
 
 	if (!fork.nr)
 		return;
 	newer->parted = true;
-	newer->parting_era = parting->era;
-	/* either has begun the era after the one in which they parted */
-	if ((other->inferred || other->era <= parting->era + 1) &&
-	    other->sum <= commits->list[commits->superblocks].sum)
+	newer->parting_era = commits->list[fork.parting].era;
+	if (!is_beyond(commits, &fork))
 		return;
+	other = &commits->list[fork.other];
 	newer->found = true;
 	newer->nr_other = fork.nr;
 	newer->other_index = other->index_block;

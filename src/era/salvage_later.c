@@ -51,12 +51,13 @@ static int take(struct era_salvage *s, const struct era_superblock *sb,
 static int take_last(struct era_salvage *s, bool anywhere)
 {
 	size_t last = era_commits_last(&s->commits);
-	const struct era_commit *commit = &s->commits.list[last];
+	const struct era_commit *commit;
 	struct era_proven state;
 
-	if (last == ERA_NO_COMMIT ||
-	    (!anywhere &&
-	     commit->index_block >= s->md.sb.space_map.bitmap_root))
+	if (last == ERA_NO_COMMIT)
+		return 0;
+	commit = &s->commits.list[last];
+	if (!anywhere && commit->index_block >= s->md.sb.space_map.bitmap_root)
 		return 0;
 	era_proven_take(&state, commit, &s->scan, &s->md.sb.geometry);
 	/* what is later is of no earlier era, though idle ones left no trace */

@@ -183,9 +183,11 @@ static bool repair_in_place(struct image *image,
 	struct era_salvage salvage;
 	enum era_repair_need need;
 	uint64_t fail_write = image->fail_write;
+	uint8_t before[ERA_BLOCK_SIZE];
 	uint64_t nr_writes;
 	int r;
 
+	memcpy(before, fake_block(fake, 0), sizeof(before));
 	for (;;) {
 		/* a superblock that was not told of is an error at most */
 		if (era_salvage_open(&salvage, &fake->device, options, NULL))
@@ -209,6 +211,11 @@ static bool repair_in_place(struct image *image,
 		fail_write = UINT32_MAX;
 		if (!nr_writes)
 			return false;
+	}
+	/* leftovers can contradict the result: then the old state is back */
+	if (r == -EUCLEAN) {
+		must(!memcmp(before, fake_block(fake, 0), sizeof(before)));
+		return false;
 	}
 	if (r) {
 		must(r == -ENOSPC || r == -EIO);
