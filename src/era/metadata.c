@@ -163,10 +163,9 @@ uint64_t era_metadata_nr_array_blocks(const struct era_metadata *md)
 	return nr;
 }
 
-static void tell_map(const struct array_map *map, struct era_scan *scan)
+static void tell_map(const struct array_map *map, struct era_scan *scan,
+		     enum era_role role)
 {
-	enum era_role role = map->value_size == 4 ? ROLE_ERAS : ROLE_WORDS;
-
 	for (size_t i = 0; i < map->nr_slots; i++)
 		era_scan_tell(scan, map->slots[i].block, role);
 }
@@ -175,8 +174,20 @@ void era_metadata_tell_scan(const struct era_metadata *md,
 			    struct era_scan *scan)
 {
 	for (size_t i = 0; i < md->nr_writesets; i++)
-		tell_map(&md->writesets[i].words, scan);
-	tell_map(&md->eras, scan);
+		tell_map(&md->writesets[i].words, scan, ROLE_WORDS);
+	tell_map(&md->eras, scan, ROLE_ERAS);
+	scan->told = true;
+}
+
+int era_metadata_read_told(const struct era_metadata *md, struct era_scan *scan)
+{
+	if (!scan->told)
+		return 0;
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		tell_map(&md->writesets[i].words, scan, ROLE_UNREAD);
+	tell_map(&md->eras, scan, ROLE_UNREAD);
+	scan->told = false;
+	return era_scan_finish(scan);
 }
 
 static int compare_writesets(const void *a, const void *b)

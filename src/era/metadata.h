@@ -113,6 +113,10 @@ uint64_t era_metadata_nr_array_blocks(const struct era_metadata *md);
 void era_metadata_tell_scan(const struct era_metadata *md,
 			    struct era_scan *scan);
 
+/* Has the scan read what it was only told of. Returns 0 or -ENOMEM. */
+int era_metadata_read_told(const struct era_metadata *md,
+			   struct era_scan *scan);
+
 /* The greatest era that the writeset tree can hold. */
 uint32_t era_metadata_last_archived(const struct era_metadata *md);
 

@@ -314,25 +314,6 @@ static void report_newer(const struct era_newer *newer,
 			   "era_repair --reachable-only -o is right");
 }
 
-static void forget_roles(struct era_scan *scan, const struct array_map *map)
-{
-	for (size_t i = 0; i < map->nr_slots; i++)
-		era_scan_tell(scan, map->slots[i].block, ROLE_UNREAD);
-}
-
-/* Whoever lists has told the roles of array blocks that it has yet to read. */
-static int load_commits(struct era_commits *commits,
-			const struct era_metadata *md, struct era_scan *scan)
-{
-	int r;
-
-	forget_roles(scan, &md->eras);
-	for (size_t i = 0; i < md->nr_writesets; i++)
-		forget_roles(scan, &md->writesets[i].words);
-	r = era_scan_finish(scan);
-	return r ? r : era_commits_load(commits, scan, &md->sb);
-}
-
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
 		   struct era_report *report)
@@ -352,8 +333,12 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		r = era_newer_find_twice(newer, md, &orphans);
 	if (!r)
 		era_newer_find_gap(newer, md, scan);
-	if (!r && has_other_commits(md, scan))
-		r = load_commits(&commits, md, scan);
+	if (!r && has_other_commits(md, scan)) {
+		/* commits are judged by what their blocks hold */
+		r = era_metadata_read_told(md, scan);
+		if (!r)
+			r = era_commits_load(&commits, scan, &md->sb);
+	}
 	if (!r)
 		era_newer_find_fork(newer, &commits);
 	if (!r && newer->found)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether unreferenced blocks know of a newer history than the superblock:
+ * Whether unreferenced blocks know of a newer history than the superblock, by
+ * what they say or by the commits that they are of:
  * the mark that a table loaded too early leaves, which no checksum shows.
  */
 #ifndef ERA_NEWER_H

@@ -119,20 +119,6 @@ static int take_states(const struct era_commits *commits,
 	return *states ? 0 : -ENOMEM;
 }
 
-static int find_last_states(struct era_rebuilt *rebuilt,
-			    const struct era_scan *scan)
-{
-	struct era_commits commits;
-	int r = era_commits_load(&commits, scan, NULL);
-
-	if (!r)
-		r = take_states(&commits, scan, &rebuilt->sb.geometry, true,
-				&rebuilt->states, &rebuilt->nr_states,
-				&rebuilt->nr_proven);
-	era_commits_release(&commits);
-	return r;
-}
-
 int era_find_proven(const struct era_commits *commits,
 		    const struct era_scan *scan,
 		    const struct era_geometry *geometry,
@@ -308,6 +294,7 @@ static void apply_geometry(struct era_rebuilt *rebuilt,
 
 int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 			   const struct era_scan *scan,
+			   const struct era_commits *commits,
 			   const struct era_orphans *orphans,
 			   const struct era_geometry *geometry)
 {
@@ -321,7 +308,9 @@ int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 	if (!r)
 		r = find_alone(scan, &rebuilt->alone);
 	if (!r && rebuilt->alone)
-		r = find_last_states(rebuilt, scan);
+		r = take_states(commits, scan, &rebuilt->sb.geometry, true,
+				&rebuilt->states, &rebuilt->nr_states,
+				&rebuilt->nr_proven);
 	if (r)
 		return r;
 	pick_last(rebuilt);

@@ -251,9 +251,8 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 			    : era_forget_former(&s->scan, &sb);
 	if (!r)
 		r = era_salvage_load(s, &sb);
-	if (!r)
-		r = era_commits_load(&s->commits, &s->scan,
-				     s->rebuilt_superblock ? NULL : &sb);
+	if (!r && !s->rebuilt_superblock)
+		r = era_commits_load(&s->commits, &s->scan, &sb);
 	if (!r)
 		r = check_readable(s);
 	if (!r)

@@ -136,8 +136,10 @@ int era_salvage_rebuild(struct era_salvage *s, struct era_superblock *sb)
 				     ERA_MAX_NR_BLOCKS - 1, true);
 	block_set_release(&nothing);
 	if (!r)
-		r = era_rebuild_superblock(&s->rebuilt, &s->scan, &s->orphans,
-					   &s->options.geometry);
+		r = era_commits_load(&s->commits, &s->scan, NULL);
+	if (!r)
+		r = era_rebuild_superblock(&s->rebuilt, &s->scan, &s->commits,
+					   &s->orphans, &s->options.geometry);
 	if (!r && !s->rebuilt.proven && !s->options.geometry.nr_blocks) {
 		r = era_scan_each(&s->scan, ROLE_ERAS, NULL, measure_array, s);
 		measure_writesets(s);

@@ -37,6 +37,7 @@ struct era_scan {
 	uint8_t *roles; /* enum era_role of each block */
 	struct block_set unreadable;
 	uint64_t nr_unreadable;
+	bool told; /* roles of blocks that nobody has read */
 	/* of the device, while another scan of it is in use */
 	const uint64_t *known_before;
 	int surprise_before;

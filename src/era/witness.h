@@ -88,11 +88,13 @@ int era_find_proven(const struct era_commits *commits,
  * Rebuilds the superblock from the rest of the device: the last committed
  * state that a space map proves, or no roots at all (proven is false) where
  * none does or something else than the superblock is damaged, too.
- * geometry: what the user says, 0 for what he does not.
+ * commits: of the scan, loaded without a superblock. geometry: what the user
+ * says, 0 for what he does not.
  * Returns 0 or -ENOMEM; data_block_size stays 0 where nothing tells it.
  */
 int era_rebuild_superblock(struct era_rebuilt *rebuilt,
 			   const struct era_scan *scan,
+			   const struct era_commits *commits,
 			   const struct era_orphans *orphans,
 			   const struct era_geometry *geometry);
 void era_rebuilt_release(struct era_rebuilt *rebuilt);

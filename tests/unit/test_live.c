@@ -253,9 +253,10 @@ Test(command, that_does_not_end_when_told_is_made_to)
 	assert_all_gone(witness, end);
 }
 
-Test(command, does_not_outlive_us)
+/* A process of ours that runs a command for an hour, once that has begun. */
+static pid_t fork_with_command(void)
 {
-	int end, witness = open_witness(&end), ready[2];
+	int ready[2];
 	pid_t pid;
 	char byte;
 
@@ -268,6 +269,14 @@ Test(command, does_not_outlive_us)
 	}
 	cr_assert_gt(pid, 0);
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	return pid;
+}
+
+Test(command, does_not_outlive_us)
+{
+	int end, witness = open_witness(&end);
+	pid_t pid = fork_with_command();
+
 	kill(pid, SIGKILL);
 	cr_assert_eq(waitpid(pid, NULL, 0), pid);
 	assert_all_gone(witness, end);
@@ -275,18 +284,9 @@ Test(command, does_not_outlive_us)
 
 Test(command, is_ended_by_the_signal_that_ends_us)
 {
-	int end, witness = open_witness(&end), ready[2], status;
-	pid_t pid;
-	char byte;
+	int end, witness = open_witness(&end), status;
+	pid_t pid = fork_with_command();
 
-	cr_assert_eq(pipe(ready), 0);
-	pid = fork();
-	if (!pid) {
-		dup2(ready[1], STDERR_FILENO);
-		run("sleep 3600 & echo ready; sleep 3600", LONG);
-		_exit(0);
-	}
-	cr_assert_eq(read(ready[0], &byte, 1), 1);
 	kill(pid, SIGTERM);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM,
