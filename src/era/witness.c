@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "era/pieces.h"
 #include "era/witness.h"
 
 int era_witness_load(struct era_witness *witness, const struct era_scan *scan,
@@ -119,14 +120,6 @@ void era_witness_release(struct era_witness *witness)
 	witness->counts = NULL;
 }
 
-/* A bitset block, or an era-array block, that has no parent any more. */
-struct piece {
-	uint32_t index;
-	uint32_t block;
-	uint64_t node; /* the btree leaf that files it, 0 for none */
-	bool placed;
-};
-
 struct attaching {
 	const struct era_witness *witness;
 	const struct era_scan *scan;
@@ -135,8 +128,10 @@ struct attaching {
 	struct era_metadata *md;
 	struct walk *walk;
 	struct block_set *reached;
-	struct piece *eras, *words;
-	size_t nr_eras, nr_words;
+	struct pieces eras, words;
+	struct block_set filed; /* blocks of pieces that have a leaf */
+	/* of each block, the last orphan writeset with this root, and one */
+	uint32_t *names;
 	uint64_t nr_attached;
 };
 
@@ -161,29 +156,11 @@ static int attach_writesets_leaf(void *arg, uint64_t block, const uint8_t *node)
 	struct era_where where = { NULL, "writeset tree node", block };
 	int r;
 
-	if (!is_lost(a, block))
+	if (!is_lost(a, block) || block_set_has(&a->walk->seen, block))
 		return 0;
 	r = era_metadata_load_writesets(a->md, a->walk, &where, node);
 	attached(a, block);
-	block_set_merge(a->reached, &a->walk->seen);
 	return r;
-}
-
-static int add_piece(struct piece **pieces, size_t *nr, uint32_t index,
-		     uint32_t block, uint64_t node)
-{
-	struct piece *p;
-
-	/* room doubles at powers of two, and is kept where pieces are dropped
-	 */
-	if (!(*nr & (*nr - 1))) {
-		p = realloc(*pieces, (*nr ? *nr * 2 : 1) * sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		*pieces = p;
-	}
-	(*pieces)[(*nr)++] = (struct piece){ index, block, node, false };
-	return 0;
 }
 
 static int take_piece(struct attaching *a, uint64_t index, uint64_t block,
@@ -191,15 +168,13 @@ static int take_piece(struct attaching *a, uint64_t index, uint64_t block,
 {
 	enum era_role role = era_scan_role(a->scan, block);
 
-	if (index >= CLAIM_DISPUTED - 1 || !is_lost(a, block))
+	if (index >= CLAIM_DISPUTED - 1 || !is_lost(a, block) ||
+	    (role != ROLE_ERAS && role != ROLE_WORDS))
 		return 0;
-	if (role == ROLE_ERAS)
-		return add_piece(&a->eras, &a->nr_eras, (uint32_t)index,
-				 (uint32_t)block, node);
-	if (role == ROLE_WORDS)
-		return add_piece(&a->words, &a->nr_words, (uint32_t)index,
-				 (uint32_t)block, node);
-	return 0;
+	if (node)
+		block_set_add(&a->filed, block);
+	return pieces_add(role == ROLE_ERAS ? &a->eras : &a->words,
+			  (uint32_t)index, (uint32_t)block, (uint32_t)node);
 }
 
 /* A lost leaf is still in use, so it files its blocks truly. */
@@ -216,24 +191,6 @@ static int take_leaf(void *arg, uint64_t block, const uint8_t *node)
 	return r;
 }
 
-/* Whether two of the pieces from first on have the same index. */
-static bool repeats(const struct piece *pieces, size_t first, size_t nr)
-{
-	for (size_t i = first; i < nr; i++)
-		for (size_t k = first; k < i; k++)
-			if (pieces[i].index == pieces[k].index)
-				return true;
-	return false;
-}
-
-static bool is_filed(const struct piece *pieces, size_t nr, uint64_t block)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (pieces[i].block == block)
-			return true;
-	return false;
-}
-
 /*
  * Array blocks whose leaf is gone: only older leaves say their index, and only
  * where they say one for each of the lost blocks of that kind is it believed;
@@ -241,7 +198,8 @@ static bool is_filed(const struct piece *pieces, size_t nr, uint64_t block)
  */
 static int take_loose(struct attaching *a)
 {
-	size_t nr_eras = a->nr_eras, nr_words = a->nr_words;
+	uint32_t nr_blocks = a->md->sb.geometry.nr_blocks;
+	size_t nr_eras = a->eras.nr, nr_words = a->words.nr;
 	bool unclaimed[2] = { false, false };
 	int r = 0;
 
@@ -250,24 +208,62 @@ static int take_loose(struct attaching *a)
 		uint32_t claim = a->orphans->claims[block];
 
 		if ((role != ROLE_ERAS && role != ROLE_WORDS) ||
-		    !is_lost(a, block) || is_filed(a->eras, nr_eras, block) ||
-		    is_filed(a->words, nr_words, block))
+		    !is_lost(a, block) || block_set_has(&a->filed, block))
 			continue;
 		/* where there is but one index it needs no claim */
-		if (array_nr_blocks(a->md->sb.geometry.nr_blocks, 4) == 1 ||
+		if (array_nr_blocks(nr_blocks, 4) == 1 ||
 		    (role == ROLE_WORDS &&
-		     array_nr_blocks(era_nr_words(a->md->sb.geometry.nr_blocks),
-				     8) == 1))
+		     array_nr_blocks(era_nr_words(nr_blocks), 8) == 1))
 			claim = 1;
 		if (claim && claim != CLAIM_DISPUTED)
 			r = take_piece(a, claim - 1, block, 0);
 		else
 			unclaimed[role == ROLE_WORDS] = true;
 	}
-	if (unclaimed[0] || repeats(a->eras, nr_eras, a->nr_eras))
-		a->nr_eras = nr_eras;
+	if (!r)
+		r = pieces_repeat(&a->eras, nr_eras);
+	if (r < 0)
+		return r;
+	if (unclaimed[0] || r)
+		a->eras.nr = nr_eras;
 	if (unclaimed[1])
-		a->nr_words = nr_words;
+		a->words.nr = nr_words;
+	return 0;
+}
+
+/*
+ * Metadata has two trees of a kind at most, the live one and the metadata
+ * snapshot's, and each files a block once. Where the leaves say more than that
+ * they do not belong together, and none of them is believed.
+ */
+static void limit_pieces(struct attaching *a)
+{
+	for (uint64_t block = 0; block < a->witness->nr_blocks; block++) {
+		enum era_role role = era_scan_role(a->scan, block);
+
+		if (!is_lost(a, block))
+			continue;
+		a->eras.max += role == ROLE_ERAS ? 2 : 0;
+		a->words.max += role == ROLE_WORDS ? 2 : 0;
+	}
+}
+
+static int take_pieces(struct attaching *a)
+{
+	int r;
+
+	limit_pieces(a);
+	r = era_scan_each(a->scan, ROLE_POINTERS, a->reached, take_leaf, a);
+	if (!r)
+		r = take_loose(a);
+	if (a->eras.too_many)
+		a->eras.nr = 0;
+	if (a->words.too_many)
+		a->words.nr = 0;
+	if (!r)
+		r = pieces_group(&a->eras);
+	if (!r)
+		r = pieces_group(&a->words);
 	return r;
 }
 
@@ -278,26 +274,6 @@ static bool has_slot(const struct array_map *map, uint32_t index)
 	return at < map->nr_slots && map->slots[at].index == index;
 }
 
-static size_t pieces_at(const struct piece *pieces, size_t nr, uint32_t index)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < nr; i++)
-		n += pieces[i].index == index && !pieces[i].placed;
-	return n;
-}
-
-/* Those among them whose leaf is lost, too. */
-static size_t loose_at(const struct piece *pieces, size_t nr, uint32_t index)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < nr; i++)
-		n += pieces[i].index == index && !pieces[i].placed &&
-		     !pieces[i].node;
-	return n;
-}
-
 /*
  * Whether this piece, and no other, is what the writeset lacks. The tree of a
  * small bitset is a single leaf: with that lost, its blocks have no leaf, and
@@ -306,10 +282,22 @@ static size_t loose_at(const struct piece *pieces, size_t nr, uint32_t index)
 static bool fits_alone(const struct attaching *a, const struct piece *p,
 		       const struct era_writeset *ws)
 {
+	const struct piece_group *group = &a->words.groups[p->group];
+
 	if (array_map_nr_blocks(&ws->words) <= node_max_entries(8))
-		return !p->node &&
-		       loose_at(a->words, a->nr_words, p->index) == 1;
-	return pieces_at(a->words, a->nr_words, p->index) == 1;
+		return !p->node && group->nr_loose == 1;
+	return group->nr == 1;
+}
+
+/* Adds it to the map, which is sorted when all have come. */
+static int place(struct attaching *a, struct pieces *pieces, struct piece *p,
+		 struct array_map *map)
+{
+	int r = array_map_add(map, p->index, p->block);
+
+	pieces_place(pieces, p);
+	attached(a, p->block);
+	return r;
 }
 
 /*
@@ -318,112 +306,146 @@ static bool fits_alone(const struct attaching *a, const struct piece *p,
  */
 static int place_eras(struct attaching *a)
 {
+	struct array_map *map = &a->md->eras;
+	struct array_map before = *map;
 	int r = 0;
 
-	for (size_t i = 0; i < a->nr_eras && !r; i++) {
-		struct piece *p = &a->eras[i];
+	for (size_t i = 0; i < a->eras.nr && !r; i++) {
+		struct piece *p = &a->eras.pieces[i];
 
-		if (has_slot(&a->md->eras, p->index) ||
-		    p->index >= array_map_nr_blocks(&a->md->eras) ||
-		    pieces_at(a->eras, a->nr_eras, p->index) != 1)
+		before.slots = map->slots;
+		if (has_slot(&before, p->index) ||
+		    p->index >= array_map_nr_blocks(map) ||
+		    a->eras.groups[p->group].nr != 1)
 			continue;
-		r = array_map_insert(&a->md->eras, p->index, p->block);
-		p->placed = true;
-		attached(a, p->block);
+		r = place(a, &a->eras, p, map);
 		attached(a, p->node);
+	}
+	array_map_sort(map);
+	return r;
+}
+
+/* The writesets that have, or lack, a block of the indexes of pieces. */
+static void expect_words(struct attaching *a)
+{
+	for (size_t i = 0; i < a->md->nr_writesets; i++) {
+		const struct array_map *map = &a->md->writesets[i].words;
+
+		pieces_expect(&a->words, i, array_map_nr_blocks(map));
+		for (size_t k = 0; k < map->nr_slots; k++) {
+			struct piece_group *group =
+				pieces_at(&a->words, map->slots[k].index);
+
+			if (group)
+				pieces_fill(group, i);
+		}
+	}
+}
+
+/* The names that older leaves of the tree have for bitsets, by their root. */
+static int find_names(struct attaching *a)
+{
+	const struct era_orphans *orphans = a->orphans;
+	uint64_t nr = a->witness->nr_blocks;
+
+	a->names = calloc((size_t)nr + 1, sizeof(*a->names));
+	if (!a->names)
+		return -ENOMEM;
+	/* they ascend by era, and the latest use of a block counts */
+	for (size_t i = 0; i < orphans->nr_writesets; i++)
+		if (orphans->writesets[i].root < nr)
+			a->names[orphans->writesets[i].root] = (uint32_t)i + 1;
+	return 0;
+}
+
+/* The name of the bitset whose tree is the leaf node, NULL for none. */
+static const struct orphan_writeset *name_of(const struct attaching *a,
+					     uint32_t node)
+{
+	const struct orphan_writeset *name;
+
+	if (!node || !a->names[node])
+		return NULL;
+	name = &a->orphans->writesets[a->names[node] - 1];
+	return name->era >= a->oldest &&
+			       name->era <= era_metadata_last_archived(a->md)
+		       ? name
+		       : NULL;
+}
+
+/* The pieces that the leaf of the first of them files come together. */
+static int place_leaf(struct attaching *a, size_t first, size_t number)
+{
+	struct pieces *words = &a->words;
+	struct array_map *map = &a->md->writesets[number].words;
+	uint32_t node = words->pieces[first].node;
+	int r = 0;
+
+	while (node && first && words->pieces[first - 1].node == node)
+		first--;
+	for (size_t i = first; i < words->nr && !r; i++) {
+		struct piece *p = &words->pieces[i];
+
+		if (p->node != node)
+			break;
+		if (p->placed)
+			continue;
+		r = place(a, words, p, map);
+		if (p->index < array_map_nr_blocks(map))
+			pieces_fill(&words->groups[p->group], number);
+		if (!node)
+			break;
 	}
 	return r;
 }
 
-/* The writesets that lack this index, and the last of them. */
-static size_t gaps_at(struct era_metadata *md, uint32_t index,
-		      struct era_writeset **last)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < md->nr_writesets; i++) {
-		struct era_writeset *ws = &md->writesets[i];
-
-		if (index < array_map_nr_blocks(&ws->words) &&
-		    !has_slot(&ws->words, index)) {
-			n++;
-			*last = ws;
-		}
-	}
-	return n;
-}
-
-/* The era in which an older leaf of the tree names this bitset. */
-static bool find_name(const struct era_orphans *orphans, uint64_t root,
-		      uint32_t *era, uint32_t *nr_bits)
-{
-	bool found = false;
-
-	/* they ascend by era, and the latest use of a block counts */
-	for (size_t i = 0; i < orphans->nr_writesets; i++) {
-		if (orphans->writesets[i].root != root)
-			continue;
-		*era = orphans->writesets[i].era;
-		*nr_bits = orphans->writesets[i].nr_bits;
-		found = true;
-	}
-	return found;
-}
-
 /* A bitset that no leaf of the tree names any more. */
-static int place_unnamed(struct attaching *a, struct piece *p)
+static int place_unnamed(struct attaching *a, size_t at)
 {
 	struct era_metadata *md = a->md;
-	uint32_t era = era_metadata_last_archived(md);
-	uint32_t nr_bits = md->sb.geometry.nr_blocks;
-	uint32_t named, named_bits;
+	uint32_t node = a->words.pieces[at].node;
+	const struct orphan_writeset *name = name_of(a, node);
+	size_t number = md->nr_writesets;
 	struct era_writeset *ws;
 	int r;
 
-	if (p->node && find_name(a->orphans, p->node, &named, &named_bits) &&
-	    named >= a->oldest && named <= era) {
-		era = named;
-		nr_bits = named_bits;
-	}
-	r = era_metadata_add_writeset(md, era, nr_bits, p->node, &ws);
+	r = era_metadata_add_writeset(
+		md, name ? name->era : era_metadata_last_archived(md),
+		name ? name->nr_bits : md->sb.geometry.nr_blocks, node, &ws);
 	if (r)
 		return r;
 	/* a large bitset has several leaves; each comes as one of its own,
 	 * which says nothing of the other's indexes */
-	for (size_t i = 0; i < a->nr_words && !r; i++) {
-		struct piece *q = &a->words[i];
-
-		if (q->placed || q->node != p->node || (!p->node && q != p))
-			continue;
-		r = array_map_insert(&ws->words, q->index, q->block);
-		q->placed = true;
-		attached(a, q->block);
-	}
-	attached(a, p->node);
+	pieces_expect(&a->words, number, array_map_nr_blocks(&ws->words));
+	r = place_leaf(a, at, number);
+	attached(a, node);
 	ws->partial = array_map_nr_blocks(&ws->words) != ws->words.nr_slots;
 	return r;
 }
 
 static int place_words(struct attaching *a)
 {
-	int r = 0;
+	struct era_metadata *md = a->md;
+	int r = find_names(a);
 
-	for (size_t i = 0; i < a->nr_words && !r; i++) {
-		struct piece *p = &a->words[i];
-		struct era_writeset *ws = NULL;
-		size_t gaps = gaps_at(a->md, p->index, &ws);
+	expect_words(a);
+	for (size_t i = 0; i < a->words.nr && !r; i++) {
+		struct piece *p = &a->words.pieces[i];
+		struct piece_group *group = &a->words.groups[p->group];
+		struct piece_gaps gaps = pieces_gaps(&a->words, group);
 
 		if (p->placed)
 			continue;
-		if (!gaps && a->md->writesets_lost)
-			r = place_unnamed(a, p);
-		if (gaps != 1 || !fits_alone(a, p, ws))
+		if (!gaps.nr && md->writesets_lost)
+			r = place_unnamed(a, i);
+		if (gaps.nr != 1 || !fits_alone(a, p, &md->writesets[gaps.sum]))
 			continue;
-		r = array_map_insert(&ws->words, p->index, p->block);
-		p->placed = true;
-		attached(a, p->block);
+		r = place(a, &a->words, p, &md->writesets[gaps.sum].words);
+		pieces_fill(group, gaps.sum);
 		attached(a, p->node);
 	}
+	for (size_t i = 0; i < md->nr_writesets; i++)
+		array_map_sort(&md->writesets[i].words);
 	return r;
 }
 
@@ -456,16 +478,15 @@ int era_witness_attach(const struct era_witness *witness,
 			       .md = md,
 			       .walk = walk,
 			       .reached = reached };
-	int r = 0;
+	int r = block_set_init(&a.filed, witness->nr_blocks);
 
-	if (md->writesets_lost)
+	if (!r && md->writesets_lost)
 		r = era_scan_each(a.scan, ROLE_WRITESETS, reached,
 				  attach_writesets_leaf, &a);
 	if (!r)
-		r = era_scan_each(a.scan, ROLE_POINTERS, reached, take_leaf,
-				  &a);
+		block_set_merge(reached, &walk->seen);
 	if (!r)
-		r = take_loose(&a);
+		r = take_pieces(&a);
 	if (!r)
 		r = place_eras(&a);
 	if (!r)
@@ -473,8 +494,10 @@ int era_witness_attach(const struct era_witness *witness,
 	if (!r && md->writesets_lost && is_complete(&a))
 		md->writesets_lost = false;
 	era_metadata_sort(md);
-	free(a.eras);
-	free(a.words);
+	pieces_release(&a.eras);
+	pieces_release(&a.words);
+	block_set_release(&a.filed);
+	free(a.names);
 	*nr_attached = a.nr_attached;
 	return r;
 }

@@ -75,17 +75,18 @@ int array_map_add(struct array_map *map, uint32_t index, uint32_t block)
 	return 0;
 }
 
-int array_map_insert(struct array_map *map, uint32_t index, uint32_t block)
+static int compare_slots(const void *a, const void *b)
 {
-	size_t at = array_map_find(map, index);
-	int r = array_map_add(map, index, block);
+	const struct array_slot *x = a, *y = b;
 
-	if (r)
-		return r;
-	memmove(&map->slots[at + 1], &map->slots[at],
-		(map->nr_slots - 1 - at) * sizeof(*map->slots));
-	map->slots[at] = (struct array_slot){ index, block };
-	return 0;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+void array_map_sort(struct array_map *map)
+{
+	if (map->nr_slots)
+		qsort(map->slots, map->nr_slots, sizeof(*map->slots),
+		      compare_slots);
 }
 
 static int load_leaf(void *arg, struct walk *walk,

@@ -69,11 +69,12 @@ int array_map_load(struct array_map *map, struct walk *walk,
 		   const struct era_where *parent);
 void array_map_release(struct array_map *map);
 
-/* Adds what a walk did not find; indexes must ascend. 0 or -ENOMEM. */
+/*
+ * Adds what a walk did not find, an index that has no slot yet. Where indexes
+ * do not ascend the map is to be sorted when all have come. 0 or -ENOMEM.
+ */
 int array_map_add(struct array_map *map, uint32_t index, uint32_t block);
-
-/* As array_map_add, anywhere; the index must have no slot yet. */
-int array_map_insert(struct array_map *map, uint32_t index, uint32_t block);
+void array_map_sort(struct array_map *map);
 
 /*
  * Position of the first slot with an index of at least index; nr_slots where

@@ -17,6 +17,7 @@
 #include "era/builder.h"
 #include "era/check.h"
 #include "era/fold.h"
+#include "era/pieces.h"
 #include "era/reader.h"
 #include "era/size.h"
 #include "fake_device.h"
@@ -26,6 +27,7 @@ TestSuite(builder, .timeout = 120);
 TestSuite(fold, .timeout = 120);
 TestSuite(since, .timeout = 120);
 TestSuite(reader, .timeout = 60);
+TestSuite(pieces, .timeout = 60);
 
 /* --- the superblock ---------------------------------------------------------
  */
@@ -889,4 +891,85 @@ Test(reader, a_snapshot_that_is_dropped_while_it_is_read_is_an_error)
 		fake_release(&fake);
 		model_release(&m);
 	}
+}
+
+/* --- pieces -----------------------------------------------------------------
+ */
+
+#define NR_ARRAYS 40
+#define NR_INDEXES 32
+
+/* Arrays of which some have some blocks, and what pieces know of them. */
+struct arrays {
+	struct pieces pieces;
+	uint32_t end[NR_ARRAYS];
+	bool has[NR_ARRAYS][NR_INDEXES];
+};
+
+static void add_array(struct arrays *a, uint32_t number, uint32_t random)
+{
+	a->end[number] = random % (NR_INDEXES + 8);
+	pieces_expect(&a->pieces, number, a->end[number]);
+	for (uint32_t i = 0; i < NR_INDEXES && i < a->end[number]; i++) {
+		struct piece_group *group = pieces_at(&a->pieces, i);
+
+		a->has[number][i] = (random >> (i % 29)) & 1;
+		if (a->has[number][i] && group)
+			pieces_fill(group, number);
+	}
+}
+
+static void expect_gaps(const struct arrays *a, uint32_t nr)
+{
+	for (size_t g = 0; g < a->pieces.nr_groups; g++) {
+		const struct piece_group *group = &a->pieces.groups[g];
+		struct piece_gaps gaps = pieces_gaps(&a->pieces, group);
+		struct piece_gaps expected = { 0, 0 };
+
+		for (uint32_t n = 0; n < nr; n++)
+			if (group->index < a->end[n] &&
+			    !a->has[n][group->index]) {
+				expected.nr++;
+				expected.sum += n;
+			}
+		cr_assert_eq(gaps.nr, expected.nr);
+		cr_assert_eq(gaps.sum, expected.sum);
+	}
+}
+
+Test(pieces, gaps_are_those_that_a_search_of_all_arrays_finds)
+{
+	struct arrays a = { .pieces = { .max = 40 } };
+	uint32_t random = 1;
+
+	for (uint32_t i = 0; i < 40; i++)
+		cr_assert_eq(
+			pieces_add(&a.pieces, i * 3 % NR_INDEXES, i + 1, 0), 0);
+	cr_assert_eq(pieces_group(&a.pieces), 0);
+	for (uint32_t n = 0; n < NR_ARRAYS; n++) {
+		random = random * 1103515245 + 12345;
+		add_array(&a, n, random >> 3);
+		expect_gaps(&a, n + 1);
+	}
+	pieces_release(&a.pieces);
+}
+
+Test(pieces, of_one_index_are_counted_until_they_are_placed)
+{
+	struct pieces pieces = { .max = 3 };
+
+	for (uint32_t i = 0; i < 5; i++)
+		cr_assert_eq(pieces_add(&pieces, 9, i + 1, i == 1), 0);
+	cr_assert(pieces.too_many);
+	cr_assert_eq(pieces.nr, 3);
+	cr_assert_eq(pieces_repeat(&pieces, 1), 1);
+	cr_assert_eq(pieces_repeat(&pieces, 2), 0);
+	cr_assert_eq(pieces_group(&pieces), 0);
+	cr_assert_null(pieces_at(&pieces, 8));
+	cr_assert_eq(pieces_at(&pieces, 9)->nr, 3);
+	cr_assert_eq(pieces_at(&pieces, 9)->nr_loose, 2);
+	pieces_place(&pieces, &pieces.pieces[0]);
+	cr_assert_eq(pieces_at(&pieces, 9)->nr, 2);
+	cr_assert_eq(pieces_at(&pieces, 9)->nr_loose, 1);
+	pieces_release(&pieces);
 }

@@ -93,6 +93,24 @@ def shrinking_lost_bitsets(nr_leaves):
                         writeset_tree_root=root)
 
 
+def count_all(image, nr_bits, **fields):
+    """finish(), but the space map counts each block once, used or not."""
+    image.references.update({block: 1 for block in range(NR_BLOCKS - 8)
+                             if not image.references[block]})
+    return image.finish(nr_blocks=nr_bits, **fields)
+
+
+def lost_eras_in_many_leaves(nr_leaves):
+    """The root of the era array is lost, and each of the leaves that may have
+    been below it files one block under all of its indexes."""
+    image = device()
+    image.array([1] * 1018, "I")
+    block = image.next - 2
+    for _ in range(nr_leaves):
+        image.node(True, [(i, pointer(block)) for i in range(PER_NODE)], 8)
+    return count_all(image, 250000, current_era=6, era_array_root=LOST)
+
+
 def eras_on_one_slot(nr_eras, stride):
     """Sound: eras that a hash table which anybody can foresee takes for one."""
     image = Image(2048)
@@ -110,5 +128,8 @@ DEVICES = {
     "longer bitsets that are lost": lambda: lost_bitsets(1, 800000000),
     "many bitsets that are lost": lambda: lost_bitsets(200, 200000000),
     "bitsets that are lost and shrink": lambda: shrinking_lost_bitsets(200),
+    "leaves that file one block": lambda: lost_eras_in_many_leaves(1200),
+    "more leaves that file one block":
+        lambda: lost_eras_in_many_leaves(4800),
     "eras on one slot": lambda: eras_on_one_slot(400000, 2**17),
 }
