@@ -150,6 +150,8 @@ int main(void)
 	plain_check(!strcmp(a, b), #a " == " #b, __VA_ARGS__)
 #define cr_assert_str_neq(a, b, ...) \
 	plain_check(strcmp(a, b), #a " != " #b, __VA_ARGS__)
+#define cr_assert_str_empty(a, ...) \
+	plain_check(!*(a), "empty " #a, __VA_ARGS__)
 #define cr_assert_arr_eq(a, b, size, ...) \
 	plain_check(!memcmp(a, b, size), #a " == " #b, __VA_ARGS__)
 
