@@ -98,6 +98,9 @@ void tool_init(char **argv)
 	signal(SIGCHLD, SIG_DFL);
 	argp_err_exit_status = ERA_UNKNOWN;
 	argp_program_version_hook = print_version;
+	/* whoever packages it may have told configure.ac; else none is named */
+	if (PACKAGE_BUGREPORT[0])
+		argp_program_bug_address = PACKAGE_BUGREPORT;
 }
 
 /* argp ends the process on wrong usage, but not where there is no memory. */

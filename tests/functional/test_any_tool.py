@@ -10,6 +10,7 @@ import errno
 import fcntl
 import gzip
 import os
+import re
 import resource
 import shutil
 import signal
@@ -133,6 +134,19 @@ def test_help(run, tool, option):
     assert out.startswith(f"Usage: {tool} ")
     assert "--help" in out and "--version" in out
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+@any_tool
+def test_help_names_the_address_for_bugs_where_there_is_one(
+        run, all_tools, tool):
+    config = all_tools.directory / "config.h"
+    if not config.exists():
+        pytest.skip("not a build directory")
+    address = re.search(r'^#define PACKAGE_BUGREPORT "(.*)"$',
+                        config.read_text(), re.M)[1]
+    out = run(tool, "--help").out.decode()
+    assert ("Report bugs to" in out) == bool(address)
+    assert address in out
 
 
 @any_tool

@@ -55,13 +55,24 @@ def names_in(files, pattern):
             (re.search(pattern, name) for name in files) if match}
 
 
+def completed(files):
+    """The programs that bash, fish and zsh complete, if they are the same."""
+    names = names_in(files, r"/bash-completion/completions/([^/]*)$")
+    assert names_in(files, r"/vendor_completions\.d/([^/]*)\.fish$") == names
+    zsh, = (path for name, path in files.items()
+            if name.endswith("/zsh/site-functions/_dm_era_tools"))
+    first = zsh.read_text("ascii").split("\n", 1)[0]
+    assert set(first.split()) == {"#compdef"} | names
+    return names
+
+
 def test_everything_is_installed(install, all_tools):
     # whatever the build was configured with
     files = install("transform=s,x,x,")
     tools = set(TOOLS)
     assert names_in(files, r"/sbin/([^/]*)$") == tools
     assert names_in(files, r"/man8/([^/]*)\.8$") == tools
-    assert names_in(files, r"/completions/([^/]*)$") == tools
+    assert completed(files) == tools
     assert {"era.7", "dmera.3"} <= names_in(files, r"/man\d/([^/]*)$")
     assert len(names_in(files, r"/dm-era-tools/(\w+)\.schema\.json$")) == 6
     library = names_in(files, r"/(libdmera[^/]*|dmera[^/]*)$")
@@ -101,7 +112,7 @@ def test_a_program_prefix_goes_through_everything(install):
     tools = {"x-" + tool for tool in TOOLS}
     assert names_in(files, r"/sbin/([^/]*)$") == tools
     assert names_in(files, r"/man8/([^/]*)\.8$") == tools
-    assert names_in(files, r"/completions/([^/]*)$") == tools
+    assert completed(files) == tools
     # those are no programs
     assert {"era.7", "dmera.3"} <= names_in(files, r"/man\d/([^/]*)$")
     for name, path in files.items():

@@ -2,6 +2,7 @@
 """The manual: every option of every tool is in its page and the other way
 round; the pages are clean; what bash completes is what there is."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -125,6 +126,107 @@ def test_bash_completes_values(completing, tool, words, expected):
     assert completing(tool, *words) == expected
 
 
+# What zsh calls to offer words, outside of a completion: all that is offered
+# goes to stdout, less what does not begin as the word does.
+ZSH = r"""
+words=("$@") CURRENT=$# PREFIX=$words[-1]
+compset() { PREFIX=${PREFIX##${~2}} }
+compadd() {
+	shift
+	for word; do [[ $word != $PREFIX* ]] || print -r -- $word; done
+}
+_files() { print -r -- FILES }
+_message() { print -r -- NUMBER }
+source COMPLETION
+"""
+
+
+def complete_zsh(completion, tool, *words):
+    done = subprocess.run(
+        ["zsh", "-f", "-c", ZSH.replace("COMPLETION", str(completion)), "zsh",
+         tool, *words], stdout=subprocess.PIPE, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def complete_fish(completion, tool, *words):
+    # fish finds the name of the command in that of the file
+    file = tool.parent / f"{tool.name}.fish"
+    shutil.copy(completion, file)
+    line = " ".join([tool.name, *words])
+    done = subprocess.run(
+        ["fish", "-N", "-c", f"source {file}; complete -C '{line}'"],
+        stdout=subprocess.PIPE, text=True, check=True, cwd=tool.parent,
+        env={**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}",
+             "HOME": str(tool.parent)})
+    return {line.split("\t")[0] for line in done.stdout.splitlines()}
+
+
+@pytest.fixture(params=["fish", "zsh"])
+def other_shell(request, all_tools, tmp_path):
+    """A shell, and complete(tool, words): what it offers."""
+    if all_tools.instrumented:
+        pytest.skip("not under a wrapper or sanitizer")
+    if not shutil.which(request.param):
+        pytest.skip(f"needs {request.param}")
+    completion = all_tools.directory / "completions" / request.param
+    if not completion.exists():
+        pytest.skip("not a build directory")
+    call = {"fish": complete_fish, "zsh": complete_zsh}[request.param]
+
+    def complete_words(name, *words):
+        tool = tmp_path / name
+        if not tool.exists():
+            tool.symlink_to(all_tools.path(name))
+        return call(completion, tool, *words)
+    return request.param, complete_words
+
+
+@pytest.mark.parametrize("tool", FINAL_TOOLS + LIVE_TOOLS)
+def test_fish_and_zsh_complete_the_options_that_there_are(
+        run, other_shell, tool):
+    run(tool, "-V")  # skips what is not built
+    _, offered = other_shell
+    assert offered(tool, "--") == \
+        {word for word in options_of(run, tool) if word.startswith("--")}
+
+
+@pytest.mark.parametrize("tool, words, expected", [
+    ("era_invalidate", ["--format", "j"], {"json"}),
+    ("era_invalidate", ["--format", "d"], {"ddrescue"}),
+    ("era_map", ["--format", ""], {"text", "svg"}),
+    ("era_metadata_size", ["--unit", ""], {"s", "K", "M", "G", "T"})])
+def test_fish_and_zsh_complete_values(run, other_shell, tool, words, expected):
+    run(tool, "-V")
+    _, offered = other_shell
+    assert offered(tool, *words) == expected
+
+
+def test_fish_and_zsh_complete_a_value_behind_its_option(other_shell):
+    shell, offered = other_shell
+    before = "--format=" if shell == "fish" else ""
+    assert offered("era_map", "--format=s") == {before + "svg"}
+
+
+def test_fish_and_zsh_complete_a_list_of_columns(other_shell):
+    shell, offered = other_shell
+    before = "ERA," if shell == "fish" else ""
+    assert offered("era_ls", "-o", "ERA,ST") == {before + "STATE"}
+    assert offered("era_ls", "--commits", "-o", "PR") == {"PROOF"}
+
+
+def test_fish_and_zsh_offer_nothing_for_a_number(other_shell):
+    shell, offered = other_shell
+    nothing = set() if shell == "fish" else {"NUMBER"}
+    assert offered("era_metadata_size", "-b", "") == nothing
+
+
+def test_fish_and_zsh_complete_files(other_shell):
+    shell, offered = other_shell
+    expected = {"era_check", "era_check.fish"} if shell == "fish" \
+        else {"FILES"}
+    assert expected <= offered("era_check", "era_c")
+
+
 def test_the_values_that_bash_completes_are_taken(run, image, completing):
     path = image("clean")
     for tool, options in (("era_invalidate", ["--written-since=1"]),
@@ -169,3 +271,32 @@ def test_examples_print_what_the_page_says(all_tools, run, image, page):
         assert done.stdout.startswith(output) and output
         ran += 1
     assert ran
+
+
+def test_the_recipe_for_a_bug_report_works_as_printed(
+        run, image, all_tools, tmp_path):
+    if all_tools.instrumented:
+        pytest.skip("not under a wrapper or sanitizer")
+    path = image("crash_snap")
+    before = path.read_bytes()
+    readme = (TOP / "README").read_text("ascii")
+    section = readme.split("Reporting a bug\n", 1)[1].split("\nPack before")[0]
+    lines = re.findall(r"^    (.*)$", section, re.M)
+    assert len(lines) == 4
+    script = "\n".join(lines).replace("/dev/vg/meta", str(path))
+    subprocess.run(
+        ["sh", "-c", script], check=False, cwd=tmp_path,
+        stderr=subprocess.DEVNULL,  # a host may have no dmsetup
+        env={**os.environ,
+             "PATH": f"{all_tools.directory}:{os.environ['PATH']}"})
+    assert path.read_bytes() == before
+    unpacked = tmp_path / "unpacked"
+    assert run("era_metadata_unpack", "-i", tmp_path / "meta.pack",
+               "-o", unpacked).status == 0
+    # all but the name is the same of what whoever gets it unpacks
+    for name, said in (("check", run("era_check", unpacked).err), (
+            "commits", run("era_ls", "--commits", unpacked).out.decode())):
+        assert (tmp_path / f"{name}.txt").read_text() == \
+            said.replace(str(unpacked), str(path))
+    version = run("era_check", "-V").out.decode()
+    assert (tmp_path / "versions.txt").read_text().startswith(version)
