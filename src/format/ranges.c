@@ -37,8 +37,8 @@ static uint64_t unit_scale(enum range_unit unit, uint32_t block_size)
 	}
 }
 
-static char *put_json_begin(char *p, const struct range_writer *writer,
-			    const struct era_geometry *geometry)
+static char *begin_json(char *p, const struct range_writer *writer,
+			const struct era_geometry *geometry)
 {
 	p = stpcpy(p, ",\n  \"unit\": \"");
 	p = stpcpy(p, unit_names[writer->unit]);
@@ -69,8 +69,10 @@ static char *put_hex(char *p, uint64_t value)
 }
 
 /* What ddrescue reads first; it takes '#' for a comment. */
-static char *put_mapfile_begin(char *p, const struct era_geometry *geometry)
+static char *begin_mapfile(char *p, const struct range_writer *writer,
+			   const struct era_geometry *geometry)
 {
+	(void)writer;
 	p = stpcpy(p, "# Mapfile. Created by era_invalidate " PACKAGE_VERSION
 		      "\n# '+': written since the era that was asked for\n"
 		      "# current_era: ");
@@ -95,12 +97,167 @@ static char *put_area(char *p, uint64_t begin, uint64_t end, char status)
 }
 
 /* A mapfile has no gaps: what was not written is "not tried". */
-static char *put_mapfile(struct range_writer *writer, char *p, uint64_t begin,
+static char *put_mapfile(char *p, struct range_writer *writer, uint64_t begin,
 			 uint64_t end)
 {
 	p = put_area(p, writer->next, begin, '?');
 	writer->next = end;
 	return put_area(p, begin, end, '+');
+}
+
+static char *end_mapfile(char *p, const struct range_writer *writer)
+{
+	return put_area(p, writer->next, writer->size, '?');
+}
+
+static char *begin_xml(char *p, const struct range_writer *writer,
+		       const struct era_geometry *geometry)
+{
+	(void)writer;
+	(void)geometry;
+	return stpcpy(p, "<blocks>\n");
+}
+
+static char *put_xml(char *p, struct range_writer *writer, uint64_t begin,
+		     uint64_t end)
+{
+	(void)writer;
+	if (end - begin == 1) {
+		p = stpcpy(p, "  <block block=\"");
+		p += decimal_put(p, begin);
+		return stpcpy(p, "\"/>\n");
+	}
+	p = stpcpy(p, "  <range begin=\"");
+	p += decimal_put(p, begin);
+	p = stpcpy(p, "\" end=\"");
+	p += decimal_put(p, end);
+	return stpcpy(p, "\"/>\n");
+}
+
+static char *end_xml(char *p, const struct range_writer *writer)
+{
+	(void)writer;
+	return stpcpy(p, "</blocks>\n");
+}
+
+static char *put_line(char *p, uint64_t begin, uint64_t end, char between)
+{
+	p += decimal_put(p, begin);
+	*p++ = between;
+	p += decimal_put(p, end - begin);
+	*p++ = '\n';
+	return p;
+}
+
+static char *put_text(char *p, struct range_writer *writer, uint64_t begin,
+		      uint64_t end)
+{
+	(void)writer;
+	return put_line(p, begin, end, ' ');
+}
+
+static char *begin_csv(char *p, const struct range_writer *writer,
+		       const struct era_geometry *geometry)
+{
+	(void)writer;
+	(void)geometry;
+	return stpcpy(p, "begin,length\n");
+}
+
+static char *put_csv(char *p, struct range_writer *writer, uint64_t begin,
+		     uint64_t end)
+{
+	(void)writer;
+	return put_line(p, begin, end, ',');
+}
+
+static char *put_json(char *p, struct range_writer *writer, uint64_t begin,
+		      uint64_t end)
+{
+	p = stpcpy(p, writer->any ? ",\n" : "\n");
+	p = stpcpy(p, "    { \"begin\": ");
+	p += decimal_put(p, begin);
+	p = stpcpy(p, ", \"length\": ");
+	p += decimal_put(p, end - begin);
+	return stpcpy(p, " }");
+}
+
+/* The outcome is last, so that a list that is cut off does not look whole. */
+static char *end_json(char *p, const struct range_writer *writer)
+{
+	return stpcpy(p, writer->any ? "\n  ],\n  \"outcome\": \"sound\"\n}\n"
+				     : "],\n  \"outcome\": \"sound\"\n}\n");
+}
+
+/*
+ * All there is to a format. What writes may leave out begin and end, and puts
+ * a range, in the writer's unit, into RANGE_ROOM bytes. A new row needs its
+ * name in --help (tools/list.c), in the manual and in completions/, too.
+ */
+static const struct {
+	const char *name;
+	char *(*begin)(char *p, const struct range_writer *writer,
+		       const struct era_geometry *geometry);
+	char *(*range)(char *p, struct range_writer *writer, uint64_t begin,
+		       uint64_t end);
+	char *(*end)(char *p, const struct range_writer *writer);
+	bool names_device; /* before all else */
+	bool has_header;   /* where it is asked for */
+	bool has_one_unit; /* this one */
+	enum range_unit unit;
+	bool refuses_its_unit; /* even by name */
+	const char *why;
+} formats[RANGES_NR_FORMATS] = {
+	[RANGES_XML] = { .name = "xml",
+			 .begin = begin_xml,
+			 .range = put_xml,
+			 .end = end_xml,
+			 .has_one_unit = true,
+			 .unit = UNIT_BLOCKS,
+			 .refuses_its_unit = true,
+			 .why = "XML always counts blocks, --unit is for "
+				"--format=text, csv and json" },
+	[RANGES_TEXT] = { .name = "text",
+			  .range = put_text,
+			  .has_header = true },
+	[RANGES_JSON] = { .name = "json",
+			  .begin = begin_json,
+			  .range = put_json,
+			  .end = end_json,
+			  .names_device = true },
+	[RANGES_CSV] = { .name = "csv",
+			 .begin = begin_csv,
+			 .range = put_csv,
+			 .has_header = true },
+	[RANGES_DDRESCUE] = { .name = "ddrescue",
+			      .begin = begin_mapfile,
+			      .range = put_mapfile,
+			      .end = end_mapfile,
+			      .has_one_unit = true,
+			      .unit = UNIT_BYTES,
+			      .why = "a mapfile of ddrescue is in bytes" },
+};
+
+const char *range_format_name(enum range_format format)
+{
+	return formats[format].name;
+}
+
+const char *range_format_refuses_unit(enum range_format format,
+				      enum range_unit unit)
+{
+	if (!formats[format].has_one_unit ||
+	    (unit == formats[format].unit && !formats[format].refuses_its_unit))
+		return NULL;
+	return formats[format].why;
+}
+
+const char *range_format_refuses_header(enum range_format format)
+{
+	return formats[format].has_header
+		       ? NULL
+		       : "--header is for --format=text and csv (json and "
+			 "ddrescue have the era)";
 }
 
 static int on_begin(struct era_range_visitor *visitor,
@@ -109,7 +266,7 @@ static int on_begin(struct era_range_visitor *visitor,
 	struct range_writer *writer = (struct range_writer *)visitor;
 	char *room, *p;
 
-	if (writer->format == RANGES_JSON) {
+	if (formats[writer->format].names_device) {
 		int r = put_json_device(writer);
 
 		if (r)
@@ -125,79 +282,23 @@ static int on_begin(struct era_range_visitor *visitor,
 		p += decimal_put(p, geometry->current_era);
 		*p++ = '\n';
 	}
-	if (writer->format == RANGES_XML)
-		p = stpcpy(p, "<blocks>\n");
-	else if (writer->format == RANGES_JSON)
-		p = put_json_begin(p, writer, geometry);
-	else if (writer->format == RANGES_CSV)
-		p = stpcpy(p, "begin,length\n");
-	else if (writer->format == RANGES_DDRESCUE)
-		p = put_mapfile_begin(p, geometry);
+	if (formats[writer->format].begin)
+		p = formats[writer->format].begin(p, writer, geometry);
 	output_advance(writer->out, (size_t)(p - room));
 	return 0;
-}
-
-static char *put_xml(char *p, uint32_t begin, uint32_t end)
-{
-	if (end - begin == 1) {
-		p = stpcpy(p, "  <block block=\"");
-		p += decimal_put(p, begin);
-		return stpcpy(p, "\"/>\n");
-	}
-	p = stpcpy(p, "  <range begin=\"");
-	p += decimal_put(p, begin);
-	p = stpcpy(p, "\" end=\"");
-	p += decimal_put(p, end);
-	return stpcpy(p, "\"/>\n");
-}
-
-static char *put_text(char *p, uint64_t begin, uint64_t length, char between)
-{
-	p += decimal_put(p, begin);
-	*p++ = between;
-	p += decimal_put(p, length);
-	*p++ = '\n';
-	return p;
-}
-
-static char *put_json(char *p, uint64_t begin, uint64_t length, bool first)
-{
-	p = stpcpy(p, first ? "\n" : ",\n");
-	p = stpcpy(p, "    { \"begin\": ");
-	p += decimal_put(p, begin);
-	p = stpcpy(p, ", \"length\": ");
-	p += decimal_put(p, length);
-	return stpcpy(p, " }");
 }
 
 static int on_range(struct era_range_visitor *visitor, uint32_t begin,
 		    uint32_t end)
 {
 	struct range_writer *writer = (struct range_writer *)visitor;
-	uint64_t from = begin * writer->scale;
-	uint64_t length = (end - begin) * writer->scale;
 	char *room = output_reserve(writer->out, RANGE_ROOM);
 	char *p;
 
 	if (!room)
 		return writer->out->error;
-	switch (writer->format) {
-	case RANGES_XML:
-		p = put_xml(room, begin, end);
-		break;
-	case RANGES_TEXT:
-		p = put_text(room, from, length, ' ');
-		break;
-	case RANGES_CSV:
-		p = put_text(room, from, length, ',');
-		break;
-	case RANGES_DDRESCUE:
-		p = put_mapfile(writer, room, from, from + length);
-		break;
-	case RANGES_JSON:
-	default:
-		p = put_json(room, from, length, !writer->any);
-	}
+	p = formats[writer->format].range(room, writer, begin * writer->scale,
+					  end * writer->scale);
 	writer->any = true;
 	output_advance(writer->out, (size_t)(p - room));
 	return 0;
@@ -208,19 +309,10 @@ static int on_end(struct era_range_visitor *visitor)
 	struct range_writer *writer = (struct range_writer *)visitor;
 	char line[RANGE_ROOM];
 
-	if (writer->format == RANGES_XML)
-		return output_puts(writer->out, "</blocks>\n");
-	/* last, so that a list that is cut off does not look complete */
-	if (writer->format == RANGES_JSON)
-		return output_puts(
-			writer->out,
-			writer->any ? "\n  ],\n  \"outcome\": \"sound\"\n}\n"
-				    : "],\n  \"outcome\": \"sound\"\n}\n");
-	if (writer->format == RANGES_DDRESCUE) {
-		*put_area(line, writer->next, writer->size, '?') = '\0';
-		return output_puts(writer->out, line);
-	}
-	return 0;
+	if (!formats[writer->format].end)
+		return 0;
+	*formats[writer->format].end(line, writer) = '\0';
+	return output_puts(writer->out, line);
 }
 
 void range_writer_init(struct range_writer *writer, struct output *out,
@@ -233,7 +325,8 @@ void range_writer_init(struct range_writer *writer, struct output *out,
 			     .end = on_end },
 		.out = out,
 		.format = format,
-		.unit = format == RANGES_DDRESCUE ? UNIT_BYTES : unit,
+		.unit = formats[format].has_one_unit ? formats[format].unit
+						     : unit,
 		.device = device,
 	};
 }

@@ -22,6 +22,7 @@
 #include "era/visitor.h"
 #include "format/output.h"
 
+/* The rows of a table in ranges.c, which has all there is to a format. */
 enum range_format {
 	RANGES_XML,
 	RANGES_TEXT,
@@ -29,6 +30,8 @@ enum range_format {
 	RANGES_CSV,
 	RANGES_DDRESCUE, /* a domain mapfile, always in bytes */
 };
+
+#define RANGES_NR_FORMATS (RANGES_DDRESCUE + 1)
 
 enum range_unit {
 	UNIT_BLOCKS,
@@ -48,6 +51,17 @@ struct range_writer {
 	uint64_t size;	      /* and the end of the device */
 	bool any;	      /* a range has been written */
 };
+
+/* As users name it. */
+const char *range_format_name(enum range_format format);
+
+/*
+ * Why a format has no such unit, which somebody has asked for, or no header;
+ * NULL where it has.
+ */
+const char *range_format_refuses_unit(enum range_format format,
+				      enum range_unit unit);
+const char *range_format_refuses_header(enum range_format format);
 
 void range_writer_init(struct range_writer *writer, struct output *out,
 		       enum range_format format, enum range_unit unit,

@@ -51,31 +51,35 @@ static unsigned int parse_name(const char *arg, const char *const *names,
 
 static void check_usage(const struct tool_list *list, struct argp_state *state)
 {
-	if (list->have_unit && list->format == RANGES_XML)
-		argp_error(state, "XML always counts blocks, --unit is for "
-				  "--format=text, csv and json");
-	if (list->header && list->format != RANGES_TEXT &&
-	    list->format != RANGES_CSV)
-		argp_error(state, "--header is for --format=text and csv "
-				  "(json and ddrescue have the era)");
-	if (list->have_unit && list->format == RANGES_DDRESCUE &&
-	    list->unit != UNIT_BYTES)
-		argp_error(state, "a mapfile of ddrescue is in bytes");
+	const char *why = NULL;
+
+	if (list->have_unit)
+		why = range_format_refuses_unit(list->format, list->unit);
+	if (!why && list->header)
+		why = range_format_refuses_header(list->format);
+	if (why)
+		argp_error(state, "%s", why);
+}
+
+static enum range_format parse_format(const char *arg, struct argp_state *state)
+{
+	const char *names[RANGES_NR_FORMATS + 1] = { NULL };
+
+	for (unsigned int i = 0; i < RANGES_NR_FORMATS; i++)
+		names[i] = range_format_name(i);
+	return parse_name(arg, names, "format",
+			  "xml, text, json, csv or ddrescue", state);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	static const char *const formats[] = { "xml", "text",	  "json",
-					       "csv", "ddrescue", NULL };
 	static const char *const units[] = { "blocks", "sectors", "bytes",
 					     NULL };
 	struct tool_list *list = state->input;
 
 	switch (key) {
 	case KEY_FORMAT:
-		list->format =
-			parse_name(arg, formats, "format",
-				   "xml, text, json, csv or ddrescue", state);
+		list->format = parse_format(arg, state);
 		return 0;
 	case KEY_UNIT:
 		list->unit = parse_name(arg, units, "unit",
