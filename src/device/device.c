@@ -160,6 +160,13 @@ static void open_direct(struct era_device *device, const char *path)
 	free(block);
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 /* Whether fd was opened as somebody who wants a block device for himself. */
 struct opening {
 	int fd; /* or a negative errno */
@@ -202,6 +209,26 @@ static void open_to_write(struct opening *opening, const char *path, int mode,
 		mode |= claim(opening, &end.st, exclusive);
 	opening->fd = path_open(&end, mode | O_RDWR);
 	path_release(&end);
+}
+
+/*
+ * Much can happen between an opening and the first write, which is what does
+ * harm: so the name has to lead there still, without a trap on the way.
+ */
+static int look_again(struct era_device *device)
+{
+	struct path_end end;
+	struct stat st;
+	bool same;
+
+	if (!device->to_look_again)
+		return 0;
+	if (path_find(&end, device->path))
+		return -ESTALE;
+	same = end.exists && !fstat(device->fd, &st) && is_same(&st, &end.st);
+	path_release(&end);
+	device->to_look_again = !same;
+	return same ? 0 : -ESTALE;
 }
 
 /* Whether somebody else has the device, or can have it beside us. */
@@ -254,7 +281,10 @@ int era_device_open(struct era_device *device, const char *path,
 		    unsigned int flags, const struct era_io *io,
 		    struct era_report *report)
 {
-	return open_as(device, path, path, flags, io, report);
+	int r = open_as(device, path, path, flags, io, report);
+
+	device->to_look_again = !r && flags & ERA_DEVICE_WRITE;
+	return r;
 }
 
 /* The descriptor itself, twice where it reads past the page cache. */
@@ -364,11 +394,7 @@ bool era_device_same(const struct era_device *a, const struct era_device *b)
 {
 	struct stat sa, sb;
 
-	if (fstat(a->fd, &sa) || fstat(b->fd, &sb))
-		return false;
-	if (S_ISBLK(sa.st_mode) && S_ISBLK(sb.st_mode))
-		return sa.st_rdev == sb.st_rdev;
-	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+	return !fstat(a->fd, &sa) && !fstat(b->fd, &sb) && is_same(&sa, &sb);
 }
 
 static int fail(struct era_device *device, uint64_t offset, int err)
@@ -723,6 +749,8 @@ int era_device_write(struct era_device *device, uint64_t first, size_t nr,
 		device->nr_blocks = first + nr;
 	if (first > device->nr_blocks || nr > device->nr_blocks - first)
 		return fail(device, offset, ENOSPC);
+	if (look_again(device))
+		return fail(device, offset, ESTALE);
 	while (left) {
 		ssize_t n = device->io->write(device->io, device->fd, data,
 					      left, (off_t)offset);
@@ -755,6 +783,8 @@ int era_device_zero(struct era_device *device, uint64_t first, uint64_t nr)
 
 	if (!nr)
 		return 0;
+	if (look_again(device))
+		return fail(device, first * ERA_BLOCK_SIZE, ESTALE);
 	if (!device->io->discard(
 		    device->io, device->fd, (off_t)(first * ERA_BLOCK_SIZE),
 		    (off_t)(nr * ERA_BLOCK_SIZE), device->block_device))
@@ -793,11 +823,13 @@ int era_device_check(struct era_device *device, struct era_report *report)
 int era_device_report(struct era_device *device, struct era_report *report,
 		      const char *what, int err)
 {
-	era_report_kind(report,
-			strcmp(what, "read") ? ERA_KIND_TARGET
-					     : ERA_KIND_UNREADABLE,
-			ERA_FATAL, NULL, ERA_NO_DATA,
-			"%s: cannot %s at offset %" PRIu64 ": %s", device->path,
-			what, device->error_offset, strerror(-err));
+	era_report_kind(
+		report,
+		strcmp(what, "read") ? ERA_KIND_TARGET : ERA_KIND_UNREADABLE,
+		ERA_FATAL, NULL, ERA_NO_DATA,
+		"%s: cannot %s at offset %" PRIu64 ": %s", device->path, what,
+		device->error_offset,
+		err == -ESTALE ? "something else was put in its place meanwhile"
+			       : strerror(-err));
 	return err;
 }

@@ -65,6 +65,8 @@ struct era_device {
 	bool direct; /* read past the page cache, by a descriptor of its own */
 	int direct_fd; /* valid where direct */
 	bool growable; /* a new file: nr_blocks follows what is written */
+	/* opened to write, by its name, and not written to yet */
+	bool to_look_again;
 	/* told of all that was read or written, in bytes; may be NULL */
 	void (*moved)(void *arg, uint64_t n);
 	void *moved_arg;
@@ -88,7 +90,9 @@ struct era_device {
  * O_EXCL, a file is locked (flock), unless ERA_DEVICE_SHARED. What is on a
  * block device is read, and not what its page cache holds. What fails is
  * reported. Returns 0, -EBUSY where somebody else has it, -EISDIR, -EINVAL
- * for what is neither file nor block device, or what open(2) says.
+ * for what is neither file nor block device, or what open(2) says. With
+ * ERA_DEVICE_WRITE the first write fails with -ESTALE where path leads to
+ * something else by then.
  */
 int era_device_open(struct era_device *device, const char *path,
 		    unsigned int flags, const struct era_io *io,

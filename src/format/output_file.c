@@ -35,8 +35,11 @@ static struct output_file *temps;
 static int failed(struct era_report *report, const char *name, const char *what,
 		  int err)
 {
-	era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
-			"%s: %s: %s", name, what, strerror(err));
+	era_report_kind(
+		report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+		"%s: %s: %s", name, what,
+		err == ESTALE ? "something else was put in its place meanwhile"
+			      : strerror(err));
 	return -err;
 }
 
@@ -188,6 +191,7 @@ static int open_beside(struct output_file *file, const char *path,
 	}
 	if (!r) {
 		file->path = end.path;
+		file->replaces = end.exists;
 		end.path = NULL;
 		r = create_and_remember_temp(
 			file, end.exists ? end.st.st_mode & 0777 : 0666);
@@ -283,6 +287,24 @@ static int close_file(struct output_file *file)
 	return close(fd) && errno != EINTR ? -errno : 0;
 }
 
+/*
+ * Puts the file in its place, where the name still leads there: a link can have
+ * been put in its way, or given away, while the file was written.
+ */
+static int put_in_place(const struct output_file *file)
+{
+	struct path_end end;
+	bool same;
+
+	if (path_find(&end, file->name))
+		return -ESTALE;
+	same = !strcmp(end.path, file->path) && !(file->is_new && end.exists);
+	path_release(&end);
+	if (!same)
+		return -ESTALE;
+	return rename(file->temp, file->path) ? -errno : 0;
+}
+
 int output_file_commit(struct output_file *file, struct era_report *report)
 {
 	const char *what = "cannot write";
@@ -295,7 +317,7 @@ int output_file_commit(struct output_file *file, struct era_report *report)
 		r = closed;
 	if (!r && file->temp) {
 		what = "cannot rename";
-		r = rename(file->temp, file->path) ? -errno : 0;
+		r = put_in_place(file);
 	}
 	if (!r && file->temp) {
 		what = "cannot flush the directory";

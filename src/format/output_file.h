@@ -19,6 +19,8 @@ struct output_file {
 	dev_t target_dev; /* what is there already, if has_target */
 	ino_t target_ino;
 	bool has_target;
+	bool replaces; /* something was there when temp was made */
+	bool is_new;   /* the caller's: nothing may be there at the end */
 	struct output_file *next_temp; /* of those a signal removes */
 };
 

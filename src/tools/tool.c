@@ -325,6 +325,24 @@ int tool_new_file_open(struct output_file *file, const char *path,
 	return -EINVAL;
 }
 
+/* What was not there a moment ago nobody has asked to overwrite. */
+static int open_absent(struct output_file *file, const char *path,
+		       struct era_report *report)
+{
+	int r = tool_new_file_open(file, path, report);
+
+	if (r)
+		return r;
+	file->is_new = true;
+	if (!file->replaces)
+		return 0;
+	era_report_kind(report, ERA_KIND_TARGET, ERA_FATAL, NULL, ERA_NO_DATA,
+			"%s: something else was put in its place meanwhile",
+			file->name);
+	output_file_discard(file);
+	return -ESTALE;
+}
+
 int tool_target_open(struct tool_target *target, const char *path,
 		     struct era_report *report)
 {
@@ -335,7 +353,7 @@ int tool_target_open(struct tool_target *target, const char *path,
 	if (!stat(path, &st))
 		return era_device_open(&target->device, path, ERA_DEVICE_WRITE,
 				       NULL, report);
-	r = tool_new_file_open(&target->file, path, report);
+	r = open_absent(&target->file, path, report);
 	if (r)
 		return r;
 	target->is_new = true;

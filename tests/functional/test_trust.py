@@ -166,6 +166,10 @@ RACERS = {
     "era_repair --undo-apply": ["era_repair", "--undo-apply", "UNDO",
                                 "OUTPUT"],
 }
+UNFORCED = {"era_restore": ["era_restore", "-i", "XML", "-o", "OUTPUT"],
+            "era_repair -o": ["era_repair", "-i", "INPUT", "-o", "OUTPUT"]}
+UNFORCED = {f"{call}, without --force": words
+            for call, words in UNFORCED.items()}
 
 
 @pytest.fixture(scope="session")
@@ -194,11 +198,11 @@ class Race:
     def make(self, kind, path):
         if kind == "nothing":
             return None
-        if kind == "link":
+        if kind.endswith("link"):
             path.symlink_to(self.victim)
         else:
             path.write_bytes(data.read("crash_k61"))
-        if kind != "mine":
+        if kind not in ("mine", "own link"):
             give_away(path)
         return path
 
@@ -218,7 +222,7 @@ class Race:
             env[f"RACE_AT{number}"] = str(moment)
         with tempfile.TemporaryFile() as told:
             env["RACE_FD"] = str(told.fileno())
-            name, *args = RACERS[call]
+            name, *args = {**RACERS, **UNFORCED}[call]
             self.run(name, *(self.words.get(word, word) for word in args),
                      env=env, pass_fds=[told.fileno()])
             return os.fstat(told.fileno()).st_size
@@ -244,6 +248,38 @@ def test_nobody_is_quick_enough_to_have_a_link_followed(
     for moments in itertools.combinations(range(reached + 3), len(kinds) - 1):
         attempt.hold(call, kinds, moments)
         assert attempt.victim.read_bytes() == data.read("crash_k61"), moments
+
+
+@needs_root
+@pytest.mark.parametrize("call", ["era_repair --in-place", "era_restore"])
+def test_ones_own_link_is_followed_unless_it_changes_before_the_first_write(
+        run, race, image, sticky, tmp_path, call):
+    words = {"INPUT": image("clean"), "XML": tmp_path / "xml"}
+    words["XML"].write_bytes(XML)
+    attempt = Race(run, race, sticky, words)
+    kinds = ("own link", "link")
+    reached = attempt.hold(call, kinds, [])
+    assert reached > 1
+    assert attempt.victim.read_bytes() != data.read("crash_k61")
+    for moment in range(reached):
+        attempt.hold(call, kinds, [moment])
+        assert attempt.victim.read_bytes() == data.read("crash_k61"), moment
+
+
+@needs_root
+@pytest.mark.parametrize("call", UNFORCED)
+def test_what_was_not_there_is_not_overwritten_when_it_comes(
+        run, race, image, sticky, tmp_path, call):
+    """Nobody has said --force, for there was nothing."""
+    words = {"INPUT": image("clean"), "XML": tmp_path / "xml"}
+    words["XML"].write_bytes(XML)
+    attempt = Race(run, race, sticky, words)
+    reached = attempt.hold(call, ("nothing",), [])
+    assert reached > 2
+    for kind, moment in itertools.product(("own link", "mine"),
+                                          range(reached)):
+        attempt.hold(call, ("nothing", kind), [moment])
+        assert attempt.victim.read_bytes() == data.read("crash_k61"), moment
 
 
 @needs_root
