@@ -9,7 +9,7 @@
 static void end_pass(struct era_accounts *accounts, struct walk *walk)
 {
 	accounts->nr_faults += walk->nr_faults;
-	accounts->nr_foreign += walk->nr_foreign;
+	accounts->nr_reused += walk->nr_reused;
 	walk_next_pass(walk);
 }
 
@@ -21,7 +21,7 @@ static void count_lost_copy(struct walk *walk, uint64_t block)
 	walk->nr_faults++;
 	if (!era_device_read(walk->device, block, 1, data) &&
 	    block_identify(data, block) != BLOCK_UNKNOWN)
-		walk->nr_foreign++;
+		walk->nr_reused++;
 }
 
 static int check_snapshot(struct walk *walk, const struct era_superblock *sb,

@@ -13,7 +13,7 @@ struct era_accounts {
 	uint64_t nr_faults; /* of the live trees and the snapshot's */
 	/* places among them where a sound block of another kind stands: it has
 	 * been used again, as no rot makes one */
-	uint64_t nr_foreign;
+	uint64_t nr_reused;
 	struct space_map_verdict space_map;
 };
 

@@ -7,12 +7,12 @@
 #include "era/beyond.h"
 #include "era/fold.h"
 
-static int note_raised(void *arg, enum era_class class, uint32_t begin,
+static int note_raised(void *arg, enum era_class trust, uint32_t begin,
 		       uint32_t end, uint32_t era)
 {
 	struct era_beyond *beyond = arg;
 
-	if (class != ERA_ORPHAN)
+	if (trust != ERA_ORPHAN)
 		return 0;
 	beyond->nr_data_blocks += end - begin;
 	beyond->in_watched |= era == beyond->watched;

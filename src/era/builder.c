@@ -12,8 +12,6 @@
 #include "era/builder.h"
 #include "era/size.h"
 
-#define WRITESET_VALUE_SIZE 12
-
 /* A new file has room for this many eras that are not digested yet, ... */
 #define NEW_FILE_ERAS 32
 /* ... and at least 4 MiB. */
@@ -83,7 +81,7 @@ static int visit_superblock(struct era_visitor *visitor,
 	}
 	builder->sb.geometry = *geometry;
 	btree_build_init(&builder->writeset_tree, &builder->writer,
-			 &builder->allocator, WRITESET_VALUE_SIZE);
+			 &builder->allocator, ERA_WRITESET_VALUE_SIZE);
 	return 0;
 }
 
@@ -127,7 +125,7 @@ static int visit_writeset_end(struct era_visitor *visitor)
 /* In the order of the eras, whatever that of the visit. */
 static int build_writeset_tree(struct era_builder *builder)
 {
-	uint8_t value[WRITESET_VALUE_SIZE];
+	uint8_t value[ERA_WRITESET_VALUE_SIZE];
 	int r = 0;
 
 	for (size_t i = 0; i < builder->writesets.nr && !r; i++) {

@@ -125,7 +125,7 @@ static bool is_proven(struct damaged *d, enum block_kind kind, bool last)
 	if (block_syndrome(d->form, kind) &&
 	    !(last && (flip_one(d->form, kind) || clear_run(d->form, kind))))
 		return false;
-	return era_role_of(d->form, d->block) > ROLE_UNKNOWN;
+	return era_role_is_sound(era_role_of(d->form, d->block));
 }
 
 static void restart(struct damaged *d)
@@ -238,7 +238,8 @@ static bool correct_entry(struct damaged *d)
 	uint32_t max = get_le32(d->data + NODE_MAX_ENTRIES);
 	uint32_t nr = get_le32(d->data + NODE_NR_ENTRIES);
 
-	if ((value_size != 4 && value_size != 8 && value_size != 12) ||
+	if ((value_size != 4 && value_size != 8 &&
+	     value_size != ERA_WRITESET_VALUE_SIZE) ||
 	    max != node_max_entries(value_size) || nr > max)
 		return false;
 	restart(d);
@@ -249,7 +250,7 @@ static bool correct_entry(struct damaged *d)
 static bool correct_node(struct damaged *d)
 {
 	return correct_node_of(d, NODE_LEAF, 8) ||
-	       correct_node_of(d, NODE_LEAF, 12) ||
+	       correct_node_of(d, NODE_LEAF, ERA_WRITESET_VALUE_SIZE) ||
 	       correct_node_of(d, NODE_LEAF, 4) ||
 	       correct_node_of(d, NODE_INTERNAL, 8) || correct_entry(d);
 }

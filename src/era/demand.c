@@ -7,10 +7,9 @@
 #include <errno.h>
 
 #include "era/demand.h"
+#include "era/superblock.h"
 #include "pdata/array_build.h"
 #include "pdata/space_map_build.h"
-
-#define WRITESET_VALUE_SIZE 12
 
 static struct era_demand *to_demand(struct era_visitor *visitor)
 {
@@ -79,7 +78,7 @@ static int visit_end(struct era_visitor *visitor)
 
 	if (!r)
 		r = add(demand, btree_build_nr_nodes(demand->writesets.nr,
-						     WRITESET_VALUE_SIZE));
+						     ERA_WRITESET_VALUE_SIZE));
 	return r;
 }
 

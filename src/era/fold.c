@@ -40,8 +40,8 @@ struct folding {
 	struct list *lists; /* of each window and class */
 	uint32_t nr_windows;
 	struct era_spans spans[ERA_NR_CLASSES];
-	bool constant; /* eras holds one era, of a quiet window */
-	bool tracking; /* the lowest era that raises anything over before */
+	bool constant;	/* eras holds one era, of a quiet window */
+	bool tracking;	/* the lowest era that raises anything over before */
 	uint64_t first; /* data block */
 	uint32_t nr;
 	uint32_t eras[WINDOW];
@@ -95,13 +95,16 @@ static void raise_range(struct folding *f, uint64_t begin, uint64_t end,
 static void raise_dense(uint32_t *eras, uint64_t word, uint32_t era)
 {
 	enum { all = -1 };
-	static const uint32_t masks[16][4] = { /* of four bits */
-		{ 0, 0, 0, 0 },	    { all, 0, 0, 0 },	  { 0, all, 0, 0 },
-		{ all, all, 0, 0 },   { 0, 0, all, 0 },	  { all, 0, all, 0 },
-		{ 0, all, all, 0 },   { all, all, all, 0 }, { 0, 0, 0, all },
-		{ all, 0, 0, all },   { 0, all, 0, all },   { all, all, 0, all },
-		{ 0, 0, all, all },   { all, 0, all, all }, { 0, all, all, all },
-		{ all, all, all, all },
+	static const uint32_t masks[16][4] = {
+		/* of four bits */
+		{ 0, 0, 0, 0 },	      { all, 0, 0, 0 },
+		{ 0, all, 0, 0 },     { all, all, 0, 0 },
+		{ 0, 0, all, 0 },     { all, 0, all, 0 },
+		{ 0, all, all, 0 },   { all, all, all, 0 },
+		{ 0, 0, 0, all },     { all, 0, 0, all },
+		{ 0, all, 0, all },   { all, all, 0, all },
+		{ 0, 0, all, all },   { all, 0, all, all },
+		{ 0, all, all, all }, { all, all, all, all },
 	};
 
 	for (unsigned int i = 0; i < 64; i += 4, word >>= 4) {
@@ -252,8 +255,8 @@ static int lose(struct folding *f, const struct era_layer *layer,
 		data.end = end * per;
 	if (!layer->lost_era || data.begin >= data.end)
 		return 0;
-	return era_spans_add(&f->spans[layer->lost_class], data.begin,
-			     data.end, redated(layer, layer->lost_era));
+	return era_spans_add(&f->spans[layer->lost_class], data.begin, data.end,
+			     redated(layer, layer->lost_era));
 }
 
 /* Array block index of the layer's map, which was read. */
@@ -275,12 +278,12 @@ static void merge_block(struct folding *f, const struct era_layer *layer,
 /* Puts a layer into the list of a window that is still to come. */
 static void line_up(struct folding *f, uint32_t number, uint64_t window)
 {
-	enum era_class class = f->fold->layers.layers[number].class;
+	enum era_class trust = f->fold->layers.layers[number].trust;
 	struct list *list;
 
 	if (window >= f->nr_windows)
 		return;
-	list = &f->lists[window * ERA_NR_CLASSES + class];
+	list = &f->lists[window * ERA_NR_CLASSES + trust];
 	f->turns[number].next = NONE;
 	if (list->first == NONE)
 		list->first = number;
@@ -318,7 +321,7 @@ static int merge_layer(struct folding *f, uint32_t number)
 	if (!map) {
 		struct era_data_range data = whole_data(f, layer);
 
-		return era_spans_add(&f->spans[layer->class], data.begin,
+		return era_spans_add(&f->spans[layer->trust], data.begin,
 				     data.end, redated(layer, layer->era));
 	}
 	nr_blocks = array_map_nr_blocks(map);
@@ -355,10 +358,10 @@ static int raise_span(void *arg, uint64_t begin, uint64_t end, uint32_t era)
 	return 0;
 }
 
-static int merge_class(struct folding *f, enum era_class class)
+static int merge_class(struct folding *f, enum era_class trust)
 {
 	size_t window = (size_t)(f->first / WINDOW);
-	uint32_t number = f->lists[window * ERA_NR_CLASSES + class].first;
+	uint32_t number = f->lists[window * ERA_NR_CLASSES + trust].first;
 	int r = 0;
 
 	while (number != NONE && !r) {
@@ -369,12 +372,12 @@ static int merge_class(struct folding *f, enum era_class class)
 		number = next;
 	}
 	return r ? r
-		 : era_spans_sweep(&f->spans[class], f->first, f->first + f->nr,
+		 : era_spans_sweep(&f->spans[trust], f->first, f->first + f->nr,
 				   raise_span, f);
 }
 
 /* Tells which data blocks the class has raised, in runs of one era. */
-static int tell_raised(struct folding *f, enum era_class class)
+static int tell_raised(struct folding *f, enum era_class trust)
 {
 	const struct era_fold *fold = f->fold;
 	int r = 0;
@@ -386,7 +389,7 @@ static int tell_raised(struct folding *f, enum era_class class)
 		while (end < f->nr && f->eras[end] != f->before[end] &&
 		       f->eras[end] == f->eras[i])
 			end++;
-		r = fold->raised(fold->arg, class, (uint32_t)(f->first + i),
+		r = fold->raised(fold->arg, trust, (uint32_t)(f->first + i),
 				 (uint32_t)(f->first + end), f->eras[i]);
 	}
 	return r;
@@ -399,15 +402,15 @@ static int fold_window(struct folding *f)
 
 	f->constant = false;
 	memset(f->eras, 0, f->nr * sizeof(*f->eras));
-	for (int class = 0; class < ERA_NR_CLASSES && !r; class ++) {
-		bool tell = fold->raised && class != ERA_REACHABLE;
+	for (int trust = 0; trust < ERA_NR_CLASSES && !r; trust++) {
+		bool tell = fold->raised && trust != ERA_REACHABLE;
 
-		f->tracking = tell && class == ERA_ORPHAN;
+		f->tracking = tell && trust == ERA_ORPHAN;
 		if (tell)
 			memcpy(f->before, f->eras, f->nr * sizeof(*f->eras));
-		r = merge_class(f, (enum era_class) class);
+		r = merge_class(f, (enum era_class)trust);
 		if (!r && tell)
-			r = tell_raised(f, (enum era_class) class);
+			r = tell_raised(f, (enum era_class)trust);
 	}
 	if (!r && fold->window)
 		r = fold->window(fold->arg, (uint32_t)f->first, f->eras, f->nr);
@@ -420,8 +423,8 @@ static int start(struct folding *f)
 	size_t nr_lists;
 	int r = array_window_init(&f->window, WINDOW_ERA_BLOCKS);
 
-	f->nr_windows = (uint32_t)(((uint64_t)fold->nr_blocks + WINDOW - 1) /
-				   WINDOW);
+	f->nr_windows =
+		(uint32_t)(((uint64_t)fold->nr_blocks + WINDOW - 1) / WINDOW);
 	nr_lists = (size_t)f->nr_windows * ERA_NR_CLASSES;
 	f->turns = calloc(fold->layers.nr + 1, sizeof(*f->turns));
 	f->lists = calloc(nr_lists + 1, sizeof(*f->lists));
@@ -468,16 +471,16 @@ static int fold_quiet(struct folding *f, const uint32_t *eras)
 	uint32_t era = eras[ERA_REACHABLE];
 	int r = 0;
 
-	for (int class = ERA_ORPHAN; class < ERA_NR_CLASSES && !r; class ++) {
-		if (eras[class] <= era)
+	for (int trust = ERA_ORPHAN; trust < ERA_NR_CLASSES && !r; trust++) {
+		if (eras[trust] <= era)
 			continue;
-		era = eras[class];
+		era = eras[trust];
 		if (!fold->raised)
 			continue;
-		if (class == ERA_ORPHAN &&
+		if (trust == ERA_ORPHAN &&
 		    (!fold->lowest_raise || era < fold->lowest_raise))
 			fold->lowest_raise = era;
-		r = fold->raised(fold->arg, (enum era_class) class,
+		r = fold->raised(fold->arg, (enum era_class)trust,
 				 (uint32_t)f->first,
 				 (uint32_t)(f->first + f->nr), era);
 	}

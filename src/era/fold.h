@@ -26,12 +26,8 @@ struct era_fold {
 	 * NULL */
 	int (*window)(void *arg, uint32_t first, const uint32_t *eras,
 		      size_t nr);
-	/*
-	 * A class raised data blocks [begin, end) to era; called window by
-	 * window, before the window is given out. May be NULL.
-	 */
-	int (*raised)(void *arg, enum era_class class, uint32_t begin,
-		      uint32_t end, uint32_t era);
+	/* called before the window is given out that it is about; or NULL */
+	era_raised_fn raised;
 	void *arg;
 	/* set by the fold: the lowest era in which an orphan dates a data
 	 * block later than what is reachable; 0 where none does */

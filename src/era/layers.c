@@ -31,10 +31,10 @@ uint32_t era_metadata_lost_era(const struct era_metadata *md)
 }
 
 int era_layers_add_metadata(struct era_layers *layers,
-			    const struct era_metadata *md, enum era_class class,
+			    const struct era_metadata *md, enum era_class trust,
 			    enum era_class lost_class)
 {
-	struct era_layer layer = { .class = class,
+	struct era_layer layer = { .trust = trust,
 				   .map = &md->eras,
 				   .lost_era = era_metadata_lost_era(md),
 				   .lost_class = lost_class };
@@ -50,7 +50,7 @@ int era_layers_add_metadata(struct era_layers *layers,
 		layer.data = (struct era_data_range){ 0, ws->nr_bits };
 		r = era_layers_add(layers, &layer);
 	}
-	layer = (struct era_layer){ .class = lost_class,
+	layer = (struct era_layer){ .trust = lost_class,
 				    .era = era_metadata_last_archived(md) };
 	if (!r && md->writesets_lost)
 		r = era_layers_add(layers, &layer);

@@ -19,9 +19,13 @@ enum era_class {
 
 #define ERA_NR_CLASSES 3
 
+/* Told that layers of a class date data blocks [begin, end) later: to era. */
+typedef int (*era_raised_fn)(void *arg, enum era_class trust, uint32_t begin,
+			     uint32_t end, uint32_t era);
+
 /* One piece of evidence. */
 struct era_layer {
-	enum era_class class;
+	enum era_class trust;
 	/* era array or bitset by its value size; NULL: data dates to era */
 	const struct array_map *map;
 	uint32_t era; /* that a set bit dates a data block to */
@@ -56,12 +60,12 @@ struct era_layers {
 int era_layers_add(struct era_layers *layers, const struct era_layer *layer);
 
 /*
- * Appends the layers of loaded metadata as class: the era array and every
- * writeset, the open one included. What is lost dates to the latest era it
- * could have been written in, as lost_class. 0 or -ENOMEM.
+ * Appends the layers of loaded metadata, of class trust: the era array and
+ * every writeset, the open one included. What is lost dates to the latest era
+ * it could have been written in, as lost_class. 0 or -ENOMEM.
  */
 int era_layers_add_metadata(struct era_layers *layers,
-			    const struct era_metadata *md, enum era_class class,
+			    const struct era_metadata *md, enum era_class trust,
 			    enum era_class lost_class);
 
 void era_layers_release(struct era_layers *layers);

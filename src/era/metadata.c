@@ -13,7 +13,6 @@
 #include "era/metadata.h"
 
 /* A writeset in the tree: le32 nr_bits, le64 root (struct writeset_disk) */
-#define WRITESET_VALUE_SIZE 12
 
 static int add_writeset(struct era_metadata *md, uint32_t era, uint32_t nr_bits,
 			uint64_t root, uint64_t leaf)
@@ -79,7 +78,8 @@ static int load_leaf(void *arg, struct walk *walk,
 	int r = 0;
 
 	for (uint32_t i = 0; i < nr && !r; i++) {
-		const uint8_t *value = node_value(node, i, WRITESET_VALUE_SIZE);
+		const uint8_t *value =
+			node_value(node, i, ERA_WRITESET_VALUE_SIZE);
 		uint64_t era = node_key(node, i);
 		uint32_t nr_bits = get_le32(value);
 		uint64_t root = get_le64(value + 4);
@@ -88,7 +88,7 @@ static int load_leaf(void *arg, struct walk *walk,
 		uint64_t faults;
 
 		if (era > era_metadata_last_archived(md)) {
-			walk->nr_foreign++;
+			walk->nr_reused++;
 			walk_fault(walk, where, all,
 				   "the tree holds a writeset of era %" PRIu64
 				   ", the current era is %" PRIu32 "%s",
@@ -283,7 +283,7 @@ int era_metadata_load(struct era_metadata *md, struct walk *walk,
 	struct btree tree = {
 		.role = "writeset tree node",
 		.root = sb->writeset_tree_root,
-		.value_size = WRITESET_VALUE_SIZE,
+		.value_size = ERA_WRITESET_VALUE_SIZE,
 		.data = { 0, sb->geometry.nr_blocks },
 		.leaf = load_leaf,
 		.lost = lose_writesets,

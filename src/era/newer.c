@@ -135,7 +135,7 @@ static int add_twice(struct era_layers *layers, const struct era_metadata *md,
 	*lowest = 0;
 	for (size_t i = 0; i < orphans->nr_writesets && !r; i++) {
 		const struct orphan_writeset *ws = &orphans->writesets[i];
-		struct era_layer layer = { .class = ERA_ORPHAN,
+		struct era_layer layer = { .trust = ERA_ORPHAN,
 					   .map = &ws->words,
 					   .era = ws->era,
 					   .lost_era = ws->era,

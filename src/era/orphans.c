@@ -138,7 +138,8 @@ static int name_leaf(void *arg, uint64_t block, const uint8_t *node)
 	int r = 0;
 
 	for (uint32_t i = 0; i < nr && !r; i++) {
-		const uint8_t *value = node_value(node, i, 12);
+		const uint8_t *value =
+			node_value(node, i, ERA_WRITESET_VALUE_SIZE);
 		uint64_t era = node_key(node, i);
 		uint32_t nr_bits = get_le32(value);
 
@@ -298,8 +299,8 @@ static int load_writesets(struct collecting *c)
 
 	sorted = calloc(orphans->nr_writesets + 1,
 			sizeof(struct orphan_writeset *));
-	orphans->eras = calloc(orphans->nr_writesets + 1,
-			       sizeof(*orphans->eras));
+	orphans->eras =
+		calloc(orphans->nr_writesets + 1, sizeof(*orphans->eras));
 	if (!sorted || !orphans->eras)
 		r = -ENOMEM;
 	if (!r)
@@ -504,9 +505,9 @@ void era_orphans_release(struct era_orphans *orphans)
 
 int era_layers_add_orphans(struct era_layers *layers,
 			   const struct era_orphans *orphans,
-			   enum era_class class)
+			   enum era_class trust)
 {
-	struct era_layer layer = { .class = class };
+	struct era_layer layer = { .trust = trust };
 	int r = 0;
 
 	for (size_t i = 0; i < orphans->nr_writesets && !r; i++) {
@@ -521,12 +522,12 @@ int era_layers_add_orphans(struct era_layers *layers,
 		layer.data = (struct era_data_range){ 0, ws->nr_bits };
 		r = era_layers_add(layers, &layer);
 	}
-	layer = (struct era_layer){ .class = class };
+	layer = (struct era_layer){ .trust = trust };
 	for (size_t i = 0; i < orphans->nr_era_versions && !r; i++) {
 		layer.map = &orphans->era_versions[i];
 		r = era_layers_add(layers, &layer);
 	}
-	layer = (struct era_layer){ .class = class,
+	layer = (struct era_layer){ .trust = trust,
 				    .era = orphans->greatest_era };
 	if (!r && orphans->too_many)
 		r = era_layers_add(layers, &layer);

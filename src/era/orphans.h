@@ -21,8 +21,8 @@ struct orphan_writeset {
 	uint64_t leaf; /* the block that names it, the last one found */
 	/*
 	 * As far as its blocks are intact. Leaves can name a tree any number of
-	 * times: it was loaded once, and all that name it with this length share
-	 * its slots, which are the first's.
+	 * times: it was loaded once, and all that name it with this length
+	 * share its slots, which are the first's.
 	 */
 	struct array_map words;
 	bool whole;  /* all of its blocks are */
@@ -81,11 +81,11 @@ int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 void era_orphans_release(struct era_orphans *orphans);
 
 /*
- * Appends the layers of class: one for each writeset and each version of the
- * era array. 0 or -ENOMEM.
+ * Appends the layers, of class trust: one for each writeset and each version of
+ * the era array. 0 or -ENOMEM.
  */
 int era_layers_add_orphans(struct era_layers *layers,
 			   const struct era_orphans *orphans,
-			   enum era_class class);
+			   enum era_class trust);
 
 #endif

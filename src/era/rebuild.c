@@ -266,7 +266,7 @@ static int find_alone(const struct era_scan *scan, bool *alone)
 		end.counted = false;
 	*alone = end.counted && !end.beyond;
 	for (uint64_t block = 1; block < end.last; block++)
-		*alone &= scan->roles[block] > ROLE_UNKNOWN;
+		*alone &= era_role_is_sound(era_scan_role(scan, block));
 	return r;
 }
 

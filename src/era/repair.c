@@ -81,16 +81,11 @@ static unsigned int check_flags(const struct era_salvage *s)
 	return s->options.reachable_only ? ERA_CHECK_REACHABLE_ONLY : 0;
 }
 
-static bool is_zero(const uint8_t *data)
-{
-	return !data[0] && !memcmp(data, data + 1, ERA_BLOCK_SIZE - 1);
-}
-
 /* All zero is no state to go back to: the kernel would format it. */
 static int take_back(struct era_device *device, const uint8_t *superblock,
 		     struct era_report *report)
 {
-	bool go_back = superblock && !is_zero(superblock);
+	bool go_back = superblock && !block_is_zero(superblock);
 	int r;
 
 	if (go_back)
@@ -161,7 +156,8 @@ static int verify(const struct written *written, struct era_report *report)
 /* Blocks that the writesets of md take once they are written anew. */
 static uint64_t nr_writeset_blocks(const struct era_metadata *md)
 {
-	uint64_t nr = btree_build_nr_nodes(md->nr_writesets, 12);
+	uint64_t nr =
+		btree_build_nr_nodes(md->nr_writesets, ERA_WRITESET_VALUE_SIZE);
 
 	for (size_t i = 0; i < md->nr_writesets; i++)
 		nr += array_build_nr_blocks(md->writesets[i].words.nr_values,
@@ -326,7 +322,7 @@ static int build_writeset_tree(struct era_salvage *s,
 			       struct era_builder *builder, uint64_t *root)
 {
 	struct btree_build build;
-	uint8_t value[12];
+	uint8_t value[ERA_WRITESET_VALUE_SIZE];
 	int r = 0;
 
 	btree_build_init(&build, &builder->writer, &builder->allocator,
@@ -365,7 +361,8 @@ static int check_room(struct era_salvage *s, struct era_builder *builder,
 		nr_free +=
 			!refs->counts[block] && !block_set_has(reserved, block);
 	if (need == ERA_REPAIR_ARCHIVE)
-		nr_needed = btree_build_nr_nodes(s->md.nr_writesets, 12) +
+		nr_needed = btree_build_nr_nodes(s->md.nr_writesets,
+						 ERA_WRITESET_VALUE_SIZE) +
 			    space_map_build_nr_blocks(refs->nr_blocks);
 	else
 		nr_needed = era_size_minimum(s->geometry.nr_blocks,

@@ -10,8 +10,7 @@
 
 /* Told of data blocks that orphans or assumptions dated, as in era_fold. */
 struct era_repair_told {
-	int (*raised)(void *arg, enum era_class class, uint32_t begin,
-		      uint32_t end, uint32_t era);
+	era_raised_fn raised;
 	void *arg;
 	/* set by era_repair_heed(): from which current era it was raised */
 	bool is_raised;

@@ -70,7 +70,7 @@ int era_salvage_newest_era(const struct era_salvage *s, uint32_t *newest)
 int era_salvage_compare_nameless(struct era_salvage *s,
 				 const struct era_metadata *second, bool *found)
 {
-	struct era_layer layer = { .class = ERA_ORPHAN, .era = 1 };
+	struct era_layer layer = { .trust = ERA_ORPHAN, .era = 1 };
 	struct era_layers layers = { NULL, 0 };
 	struct era_beyond beyond = { .lowest = 0 };
 	int r = era_layers_add_metadata(&layers, &s->md, ERA_REACHABLE,
@@ -109,7 +109,7 @@ static int compare(struct era_salvage *s)
 	if (s->options.reachable_only)
 		return 0;
 	/* what the trees lead to has been used again: it may be the other's */
-	if (s->nr_foreign)
+	if (s->nr_reused)
 		r = era_salvage_collect_orphans(s, false, true);
 	if (!r)
 		r = era_newer_compare(&s->newer, &s->md, NULL, &s->orphans);
@@ -119,7 +119,7 @@ static int compare(struct era_salvage *s)
 	/* a sign of which no state can be shown to have all */
 	if (!r)
 		r = era_newer_find_twice(&s->newer, &s->md, &s->orphans);
-	if (!r && !s->nr_foreign && !s->newer.nr_other && !s->newer.twice)
+	if (!r && !s->nr_reused && !s->newer.nr_other && !s->newer.twice)
 		r = era_salvage_find_later(s);
 	if (r || s->second_is == ERA_SECOND_LATER)
 		return r;
@@ -133,7 +133,7 @@ static int compare(struct era_salvage *s)
 		era_newer_find_gap(&s->newer, &s->md, &s->scan);
 	s->unaccounted |= s->newer.missing != 0;
 	/* rot makes no sound block of another kind */
-	s->forked = s->newer.found || s->nr_foreign || s->unaccounted;
+	s->forked = s->newer.found || s->nr_reused || s->unaccounted;
 	return r;
 }
 
@@ -163,7 +163,7 @@ static int plan(struct era_salvage *s)
 
 	s->geometry = s->md.sb.geometry;
 	s->exact = s->trees_sound && !s->rebuilt_superblock &&
-		   !s->newer.found && !s->forked && !s->nr_foreign;
+		   !s->newer.found && !s->forked && !s->nr_reused;
 	if (s->exact) /* they say nothing, and the check wants their memory */
 		era_orphans_release(&s->orphans);
 	if (r || s->exact)
@@ -293,8 +293,7 @@ static int give_window(void *arg, uint32_t first, const uint32_t *eras,
 /* The window goes to the sink, what was raised to the caller. */
 struct telling {
 	struct era_visitor *sink;
-	int (*raised)(void *arg, enum era_class class, uint32_t begin,
-		      uint32_t end, uint32_t era);
+	era_raised_fn raised;
 	void *arg;
 };
 
@@ -306,19 +305,16 @@ static int tell_window(void *arg, uint32_t first, const uint32_t *eras,
 	return give_window(t->sink, first, eras, nr);
 }
 
-static int tell_raised(void *arg, enum era_class class, uint32_t begin,
+static int tell_raised(void *arg, enum era_class trust, uint32_t begin,
 		       uint32_t end, uint32_t era)
 {
 	struct telling *t = arg;
 
-	return t->raised ? t->raised(t->arg, class, begin, end, era) : 0;
+	return t->raised ? t->raised(t->arg, trust, begin, end, era) : 0;
 }
 
 int era_salvage_read_tell(struct era_salvage *s, struct era_visitor *sink,
-			  int (*raised)(void *arg, enum era_class class,
-					uint32_t begin, uint32_t end,
-					uint32_t era),
-			  void *arg)
+			  era_raised_fn raised, void *arg)
 {
 	struct telling telling = { sink, raised, arg };
 	struct era_fold fold = { .device = s->device,

@@ -41,7 +41,7 @@ struct era_salvage {
 	struct era_rebuilt rebuilt;
 	uint64_t nr_faults;   /* tree nodes and array blocks lost */
 	uint64_t nr_damaged;  /* places among them where nothing sound stands */
-	uint64_t nr_foreign;  /* and where something else does: used again */
+	uint64_t nr_reused;   /* and where something else does: used again */
 	uint64_t nr_attached; /* blocks that the space map still knew of */
 	uint32_t greatest_digested; /* era in the reachable era array */
 	/* reachable blocks that were corrected: the trees', and whether the
@@ -103,10 +103,7 @@ int era_salvage_read(struct era_salvage *salvage, struct era_visitor *sink);
  * none.
  */
 int era_salvage_read_tell(struct era_salvage *salvage, struct era_visitor *sink,
-			  int (*raised)(void *arg, enum era_class class,
-					uint32_t begin, uint32_t end,
-					uint32_t era),
-			  void *arg);
+			  era_raised_fn raised, void *arg);
 
 /* Adds every block that the result's evidence lies in. */
 int era_salvage_evidence(const struct era_salvage *salvage,

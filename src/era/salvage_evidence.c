@@ -70,7 +70,7 @@ int era_salvage_evidence(const struct era_salvage *s, struct block_set *blocks)
 	if (s->second_is != ERA_SECOND_NONE)
 		return add_proven(s, &s->second.sb, blocks);
 	/* orphans alone tell of the fork: the next repair must see them, too */
-	if (s->forked && !s->nr_foreign)
+	if (s->forked && !s->nr_reused)
 		return add_all_evidence(s, blocks);
 	return 0;
 }

@@ -358,7 +358,7 @@ static int redate(struct era_salvage *s, size_t nr_reachable)
 /* The other's history is not wholly left: every block may be in what is not. */
 static int assume_all(struct era_salvage *s, uint32_t newest)
 {
-	struct era_layer layer = { .class = ERA_ASSUMPTION, .era = newest };
+	struct era_layer layer = { .trust = ERA_ASSUMPTION, .era = newest };
 
 	era_report(s->report, ERA_ASSUMED, NULL,
 		   ((struct era_data_range){ 0, s->geometry.nr_blocks }),
@@ -366,7 +366,7 @@ static int assume_all(struct era_salvage *s, uint32_t newest)
 			   ? "the writeset tree is an older one, for a write "
 			     "of it was lost: every data block counts as "
 			     "written in era %" PRIu32
-		   : s->newer.found || s->nr_foreign
+		   : s->newer.found || s->nr_reused
 			   ? "a table was loaded too early, and of what the "
 			     "other one recorded an unknown part is "
 			     "overwritten: every data block counts as written "

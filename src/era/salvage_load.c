@@ -32,9 +32,9 @@ static void soften(void *arg, const struct era_problem *problem)
 
 static void soften_init(struct softened *s, struct era_report *to)
 {
-	*s = (struct softened){ .report = { .problem = soften,
-					    .hands_on = true },
-				.to = to };
+	*s = (struct softened){
+		.report = { .problem = soften, .hands_on = true }, .to = to
+	};
 	s->report.arg = s;
 }
 
@@ -77,7 +77,7 @@ struct survey {
 		nr_damaged; /* a node leads there, but nothing sound is there */
 	/* something else stands there, or it is later than the superblock:
 	 * they have been used again */
-	uint64_t nr_foreign;
+	uint64_t nr_reused;
 	/* bitsets with bits past their end, which the kernel leaves zero */
 	uint64_t nr_stray;
 	uint64_t last_word_mask;    /* given: of a bitset */
@@ -108,7 +108,7 @@ static void survey_window(struct era_salvage *s, const struct array_map *map,
 		uint32_t era =
 			greatest_era(map, window->first + i, window->values[i]);
 
-		survey->nr_foreign += era > survey->current_era;
+		survey->nr_reused += era > survey->current_era;
 		if (survey->greatest_digested < era)
 			survey->greatest_digested = era;
 	}
@@ -119,8 +119,9 @@ static void survey_window(struct era_salvage *s, const struct array_map *map,
 	     i++) {
 		if (window->values[map->slots[i].index - window->first])
 			continue;
-		if (era_scan_role(&s->scan, map->slots[i].block) > ROLE_UNKNOWN)
-			survey->nr_foreign++;
+		if (era_role_is_sound(
+			    era_scan_role(&s->scan, map->slots[i].block)))
+			survey->nr_reused++;
 		else
 			survey->nr_damaged++;
 	}
@@ -218,8 +219,8 @@ static int load_live(struct era_salvage *s, struct walk *walk,
 	if (!r)
 		r = read_all_through(s, &s->md, walk->report, &survey);
 	s->nr_faults = walk->nr_faults + survey.nr_lost;
-	s->nr_damaged = walk->nr_faults - walk->nr_foreign + survey.nr_damaged;
-	s->nr_foreign = walk->nr_foreign + survey.nr_foreign;
+	s->nr_damaged = walk->nr_faults - walk->nr_reused + survey.nr_damaged;
+	s->nr_reused = walk->nr_reused + survey.nr_reused;
 	s->greatest_digested = survey.greatest_digested;
 	s->nr_corrected = nr_corrected(s, walk);
 	s->stray_bits = survey.nr_stray;
@@ -268,9 +269,9 @@ static int load_snapshot(struct era_salvage *s, struct walk *walk)
 		r = read_all_through(s, &s->snapshot, walk->report, &survey);
 	merge_snapshot(s, walk);
 	s->has_snapshot =
-		!walk->nr_faults && !survey.nr_lost && !survey.nr_foreign;
+		!walk->nr_faults && !survey.nr_lost && !survey.nr_reused;
 	s->lost_snapshot = !s->has_snapshot;
-	s->unaccounted |= walk->nr_foreign || survey.nr_foreign;
+	s->unaccounted |= walk->nr_reused || survey.nr_reused;
 	s->snapshot_corrected = nr_corrected(s, walk) || survey.nr_stray;
 	return r;
 }

@@ -186,7 +186,7 @@ static int add_unproven(struct era_salvage *s)
 	r = era_salvage_newest_era(s, &newest);
 	if (s->geometry.current_era < newest)
 		s->geometry.current_era = era_salvage_unreached(s, newest);
-	layer.class = ERA_ASSUMPTION;
+	layer.trust = ERA_ASSUMPTION;
 	layer.era = s->geometry.current_era;
 	return r ? r : era_layers_add(&s->layers, &layer);
 }

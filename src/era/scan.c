@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "era/scan.h"
+#include "era/superblock.h"
 
 #define CHUNK 256 /* blocks read at a time */
 
@@ -35,7 +36,7 @@ static enum era_role node_role(const uint8_t *node)
 		return ROLE_COUNTS;
 	case 8:
 		return ROLE_POINTERS;
-	case 12:
+	case ERA_WRITESET_VALUE_SIZE:
 		return ROLE_WRITESETS;
 	}
 	return ROLE_UNKNOWN;
@@ -53,14 +54,9 @@ static enum era_role array_role(const uint8_t *data)
 	return value_size == 4 ? ROLE_ERAS : ROLE_WORDS;
 }
 
-static bool is_zero(const uint8_t *data)
-{
-	return !get_le64(data) && !memcmp(data, data + 8, ERA_BLOCK_SIZE - 8);
-}
-
 enum era_role era_role_of(const uint8_t *data, uint64_t block)
 {
-	if (is_zero(data))
+	if (block_is_zero(data))
 		return ROLE_ZERO;
 	/*
 	 * A checksum is worth computing only where the block number is in

@@ -5,16 +5,14 @@
 #include "config.h"
 
 #include "era/size.h"
-#include "era/visitor.h"
+#include "era/superblock.h"
 #include "pdata/array_build.h"
 #include "pdata/space_map_build.h"
-
-#define WRITESET_VALUE_SIZE 12
 
 uint64_t era_size_minimum(uint32_t nr_blocks, uint64_t nr_metadata_blocks)
 {
 	return 1 + array_build_nr_blocks(nr_blocks, 4) +
-	       btree_build_nr_nodes(0, WRITESET_VALUE_SIZE) +
+	       btree_build_nr_nodes(0, ERA_WRITESET_VALUE_SIZE) +
 	       space_map_build_nr_blocks(nr_metadata_blocks);
 }
 
@@ -67,7 +65,7 @@ void era_size_worst_case(struct era_size *size, uint32_t nr_blocks,
 	size->parts[ERA_SIZE_WRITESET].copies =
 		nr_sets < UINT32_MAX ? (uint32_t)nr_sets : UINT32_MAX;
 	size->parts[ERA_SIZE_WRITESET_TREE].each =
-		most_nodes(nr_eras, WRITESET_VALUE_SIZE);
+		most_nodes(nr_eras, ERA_WRITESET_VALUE_SIZE);
 	size->parts[ERA_SIZE_WRITESET_TREE].copies = snapshot ? 3 : 2;
 	for (int i = 0; i < ERA_SIZE_SPACE_MAP; i++)
 		size->nr_blocks += size->parts[i].each * size->parts[i].copies;

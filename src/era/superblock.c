@@ -103,11 +103,6 @@ int era_geometry_check(const struct era_geometry *geometry,
 	return 0;
 }
 
-static bool is_all_zero(const uint8_t *data)
-{
-	return !data[0] && !memcmp(data, data + 1, ERA_BLOCK_SIZE - 1);
-}
-
 /* What a block without our magic may be instead. */
 static const char *foreign_fault(const uint8_t *data, uint64_t location)
 {
@@ -119,7 +114,7 @@ static const char *foreign_fault(const uint8_t *data, uint64_t location)
 	case CACHE_SUPERBLOCK_MAGIC:
 		return "this is dm-cache metadata, not dm-era metadata";
 	}
-	if (is_all_zero(data))
+	if (block_is_zero(data))
 		return location == ERA_SUPERBLOCK_LOCATION
 			       ? "there is no metadata, the superblock is all "
 				 "zero (the kernel would format it)"
@@ -282,7 +277,7 @@ static int report_too_small(struct era_device *device,
 	struct iovec iov = { data, sizeof(data) };
 	ssize_t n = device->io->readv(device->io, device->fd, &iov, 1, 0);
 	const char *text =
-		n > 0 && !is_all_zero(data)
+		n > 0 && !block_is_zero(data)
 			? foreign_fault(data, ERA_SUPERBLOCK_LOCATION)
 			: NULL;
 

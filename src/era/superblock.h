@@ -14,6 +14,9 @@
 #define ERA_SUPERBLOCK_MAGIC UINT64_C(2126579579)
 #define ERA_SUPERBLOCK_VERSION 1
 
+/* A value of the writeset tree: nr_bits (le32), root of the bitset (le64). */
+#define ERA_WRITESET_VALUE_SIZE 12
+
 struct era_superblock {
 	uint64_t location; /* block it was read from */
 	uint32_t flags;

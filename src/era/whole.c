@@ -118,7 +118,7 @@ static int load(struct opening *o, const struct era_superblock *sb)
 	r = era_accounts_check(&accounts, &o->walk, sb, note_snapshot, o);
 	if (r)
 		return r;
-	if (!accounts.nr_foreign && !era_accounts_disagree(&accounts))
+	if (!accounts.nr_reused && !era_accounts_disagree(&accounts))
 		return 0;
 	era_report_kind(
 		report, ERA_KIND_LOST_WRITE, ERA_FATAL, NULL, ERA_NO_DATA,

@@ -30,12 +30,6 @@ struct packer {
 	uint8_t *buf; /* READ_BLOCKS */
 };
 
-static bool is_zero(const uint8_t *block)
-{
-	return !get_le64(block) &&
-	       !memcmp(block, block + 8, ERA_BLOCK_SIZE - 8);
-}
-
 static int write_failed(struct packer *packer, int err)
 {
 	if (err != -EPIPE)
@@ -53,7 +47,7 @@ static int pack_block(struct packer *packer, uint64_t block,
 	bool known;
 	int r;
 
-	if (is_zero(data))
+	if (block_is_zero(data))
 		return 0;
 	known = pack_is_known(data);
 	if (known)

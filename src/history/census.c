@@ -110,7 +110,10 @@ static void count_refs(struct era_census *census, enum era_role role,
 			count_ref(census, get_le64(node_value(data, i, 8)),
 				  found);
 		else if (role == ROLE_WRITESETS)
-			count_ref(census, get_le64(node_value(data, i, 12) + 4),
+			count_ref(census,
+				  get_le64(node_value(data, i,
+						      ERA_WRITESET_VALUE_SIZE) +
+					   4),
 				  found);
 	}
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "era/visitor.h"
+#include "era/superblock.h"
 #include "history/dates.h"
 #include "pdata/array.h"
 
@@ -252,7 +252,8 @@ static int name_all(struct era_dates *d, struct naming *naming, uint64_t root,
 			    ? name_all(d, naming, node_child(node, i),
 				       depth + 1)
 			    : add_named(naming, node_key(node, i),
-					node_value(node, i, 12),
+					node_value(node, i,
+						   ERA_WRITESET_VALUE_SIZE),
 					scan->nr_blocks);
 	return r;
 }

@@ -43,6 +43,14 @@ enum block_fault block_check(const void *data, enum block_kind kind,
 	return BLOCK_GOOD;
 }
 
+bool block_is_zero(const void *data)
+{
+	const uint8_t *p = data;
+
+	/* most blocks that are not differ at once */
+	return !get_le64(p) && !memcmp(p, p + 8, ERA_BLOCK_SIZE - 8);
+}
+
 enum block_kind block_identify_anywhere(const void *data)
 {
 	uint32_t salt = checksum(data) ^ get_le32(data);

@@ -81,6 +81,9 @@ enum block_kind block_identify(const void *data, uint64_t block);
 /* As block_identify, but wherever it says it belongs. */
 enum block_kind block_identify_anywhere(const void *data);
 
+/* Whether nothing is there. */
+bool block_is_zero(const void *data);
+
 /*
  * What stands for a block that could not be read, where a copy is made: it is
  * of no kind, not all zero, and era_scan takes it for one that cannot be read.

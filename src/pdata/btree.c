@@ -39,7 +39,7 @@ void walk_next_pass(struct walk *walk)
 	memset(walk->seen.words, 0,
 	       (size_t)(walk->seen.nr_blocks / 64 + 1) * sizeof(uint64_t));
 	walk->nr_faults = 0;
-	walk->nr_foreign = 0;
+	walk->nr_reused = 0;
 	walk->nr_seen = 0;
 }
 
@@ -52,7 +52,7 @@ void walk_next_small_pass(struct walk *walk)
 	for (uint64_t i = 0; i < walk->nr_seen; i++)
 		block_set_remove(&walk->seen, walk->first_seen[i]);
 	walk->nr_faults = 0;
-	walk->nr_foreign = 0;
+	walk->nr_reused = 0;
 	walk->nr_seen = 0;
 }
 
@@ -81,7 +81,7 @@ bool walk_reference(struct walk *walk, uint64_t block,
 	if (*counted && walk->refs)
 		*counted = !ref_counts_inc(walk->refs, block);
 	if (!block || block_set_has(&walk->seen, block)) {
-		walk->nr_foreign++;
+		walk->nr_reused++;
 		walk_fault(walk, where, data,
 			   "the block is in use already, elsewhere");
 		return false;
@@ -117,9 +117,10 @@ bool walk_check_block(struct walk *walk, const uint8_t *data, uint8_t failed,
 		break;
 	}
 	really = block_identify_anywhere(data);
-	walk->nr_foreign += block_identify(data, where->block) != BLOCK_UNKNOWN;
+	walk->nr_reused += block_identify(data, where->block) != BLOCK_UNKNOWN;
 	if (really != BLOCK_UNKNOWN)
-		walk_fault(walk, where, range, "the block is of another kind: %s",
+		walk_fault(walk, where, range,
+			   "the block is of another kind: %s",
 			   block_kind_name(really));
 	else
 		walk_fault(walk, where, range, "the checksum does not match");
@@ -231,7 +232,7 @@ static int walk_node(struct walk *walk, const struct btree *tree,
 	if (!fault && depth + 1 >= BTREE_MAX_DEPTH && !node_is_leaf(node))
 		fault = "the tree is deeper than any real one";
 	if (fault) {
-		walk->nr_foreign++;
+		walk->nr_reused++;
 		walk_fault(walk, &where, data, "%s", fault);
 		return lose(tree, visit->key_begin, visit->key_end);
 	}
@@ -321,8 +322,7 @@ int btree_walk(struct walk *walk, const struct btree *tree,
 			    btree_data(tree, 0, UINT64_MAX), &root.counted))
 		return lose(tree, 0, UINT64_MAX);
 	r = era_device_read_blocks(walk->device, &number, 1, node, &failed);
-	return r ? r
-		 : walk_node(walk, tree, parent, node, failed, &root, 0);
+	return r ? r : walk_node(walk, tree, parent, node, failed, &root, 0);
 }
 
 unsigned int btree_path(struct era_device *device, uint64_t root, uint64_t key,

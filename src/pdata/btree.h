@@ -31,7 +31,7 @@ struct walk {
 	 * Those among them that no rot makes: a block with the right checksum
 	 * that is something else, because it has been used again.
 	 */
-	uint64_t nr_foreign;
+	uint64_t nr_reused;
 	uint64_t nr_seen; /* blocks in this pass, and the first of them */
 	uint32_t first_seen[WALK_FIRST_SEEN];
 };

@@ -215,7 +215,7 @@ static int is_all_zero(struct era_device *device, bool *zero,
 
 	if (r)
 		return era_device_report(device, report, "cannot read", r);
-	*zero = !block[0] && !memcmp(block, block + 1, sizeof(block) - 1);
+	*zero = block_is_zero(block);
 	return 0;
 }
 

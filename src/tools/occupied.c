@@ -98,9 +98,12 @@ static bool holds_metadata(struct era_device *device)
 		get_le32(block + MAGIC_OFFSET) == MAGIC);
 }
 
-static bool is_zero(const uint8_t *data, size_t len)
+static bool are_zero(const uint8_t *blocks, size_t nr)
 {
-	return !data[0] && !memcmp(data, data + 1, len - 1);
+	for (size_t i = 0; i < nr; i++)
+		if (!block_is_zero(blocks + i * ERA_BLOCK_SIZE))
+			return false;
+	return true;
 }
 
 /* Holes are not read, and of what is there no more than it takes. */
@@ -121,7 +124,7 @@ static int find_data(struct era_device *device, bool *found)
 			nr = (size_t)(device->nr_blocks - block);
 		/* what cannot be read is something */
 		*found = era_device_read_raw(device, block, nr, buf) ||
-			 !is_zero(buf, nr * ERA_BLOCK_SIZE);
+			 !are_zero(buf, nr);
 		block += nr;
 	}
 	free(buf);

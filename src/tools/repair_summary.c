@@ -33,16 +33,16 @@ void repair_summary_take(struct repair_summary *summary,
 }
 
 static struct summary_count *find_count(struct repair_summary *summary,
-					enum era_class class, uint32_t era)
+					enum era_class trust, uint32_t era)
 {
 	struct summary_count *counts;
 	size_t i = 0;
 
-	while (i < summary->nr_counts && (summary->counts[i].class < class ||
-					  (summary->counts[i].class == class &&
+	while (i < summary->nr_counts && (summary->counts[i].trust < trust ||
+					  (summary->counts[i].trust == trust &&
 					   summary->counts[i].era < era)))
 		i++;
-	if (i < summary->nr_counts && summary->counts[i].class == class &&
+	if (i < summary->nr_counts && summary->counts[i].trust == trust &&
 	    summary->counts[i].era == era)
 		return &summary->counts[i];
 	counts = realloc(summary->counts,
@@ -51,17 +51,17 @@ static struct summary_count *find_count(struct repair_summary *summary,
 		return NULL;
 	memmove(&counts[i + 1], &counts[i],
 		(summary->nr_counts - i) * sizeof(*counts));
-	counts[i] = (struct summary_count){ .class = class, .era = era };
+	counts[i] = (struct summary_count){ .trust = trust, .era = era };
 	summary->counts = counts;
 	summary->nr_counts++;
 	return &counts[i];
 }
 
-int repair_summary_raised(void *arg, enum era_class class, uint32_t begin,
+int repair_summary_raised(void *arg, enum era_class trust, uint32_t begin,
 			  uint32_t end, uint32_t era)
 {
 	struct repair_summary *summary = arg;
-	struct summary_count *count = find_count(summary, class, era);
+	struct summary_count *count = find_count(summary, trust, era);
 	struct summary_range *last, *ranges;
 
 	if (!count)
@@ -96,12 +96,12 @@ void repair_summary_release(struct repair_summary *summary)
 }
 
 static uint64_t total_of(const struct repair_summary *summary,
-			 enum era_class class, uint32_t *greatest)
+			 enum era_class trust, uint32_t *greatest)
 {
 	uint64_t nr = 0;
 
 	for (size_t i = 0; i < summary->nr_counts; i++) {
-		if (summary->counts[i].class != class)
+		if (summary->counts[i].trust != trust)
 			continue;
 		nr += summary->counts[i].nr_data_blocks;
 		*greatest = summary->counts[i].era;
@@ -188,9 +188,9 @@ static void format_advice(const struct repair_summary *summary, char *buf,
 	}
 }
 
-static const char *class_name(enum era_class class)
+static const char *class_name(enum era_class trust)
 {
-	return class == ERA_ORPHAN ? "unreferenced blocks" : "assumption";
+	return trust == ERA_ORPHAN ? "unreferenced blocks" : "assumption";
 }
 
 static void print_ranges(const struct summary_count *count, FILE *stream)
@@ -260,7 +260,7 @@ void repair_summary_text(const struct repair_summary *summary, FILE *stream)
 			"%" PRIu64 " data blocks dated to era %" PRIu32
 			" by %s: ",
 			count->nr_data_blocks, count->era,
-			class_name(count->class));
+			class_name(count->trust));
 		print_ranges(count, stream);
 		fputc('\n', stream);
 	}
@@ -276,7 +276,7 @@ void repair_summary_text(const struct repair_summary *summary, FILE *stream)
 }
 
 static json_t *counts_json(const struct repair_summary *summary,
-			   enum era_class class)
+			   enum era_class trust)
 {
 	json_t *list = json_array();
 
@@ -284,7 +284,7 @@ static json_t *counts_json(const struct repair_summary *summary,
 		const struct summary_count *count = &summary->counts[i];
 		json_t *ranges = json_array();
 
-		if (count->class != class) {
+		if (count->trust != trust) {
 			json_decref(ranges);
 			continue;
 		}

@@ -20,7 +20,7 @@ struct summary_range {
 
 /* Data blocks that one class dated to one era. */
 struct summary_count {
-	enum era_class class;
+	enum era_class trust;
 	uint32_t era;
 	uint64_t nr_data_blocks;
 	struct summary_range *ranges;
@@ -50,7 +50,7 @@ struct repair_summary {
 
 void repair_summary_take(struct repair_summary *summary,
 			 const struct era_salvage *salvage);
-int repair_summary_raised(void *arg, enum era_class class, uint32_t begin,
+int repair_summary_raised(void *arg, enum era_class trust, uint32_t begin,
 			  uint32_t end, uint32_t era);
 void repair_summary_text(const struct repair_summary *summary, FILE *stream);
 

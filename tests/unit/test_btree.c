@@ -401,7 +401,7 @@ Test(btree_walk, refuses_a_node_whose_checksum_does_not_match)
 		damaged_init(&d);
 		fake_block(&d.f.fake, leaf_of(&d, 1))[at] ^= 0x10;
 		expect_lost_leaf(&d, 1, "checksum does not match");
-		cr_assert_eq(d.walk.nr_foreign, 0);
+		cr_assert_eq(d.walk.nr_reused, 0);
 		damaged_release(&d);
 	}
 }
@@ -424,7 +424,7 @@ Test(btree_walk, refuses_a_block_of_another_kind_and_names_it)
 	block_seal(fake_block(&d.f.fake, leaf_of(&d, 2)), BLOCK_BITMAP,
 		   leaf_of(&d, 2));
 	expect_lost_leaf(&d, 2, "of another kind: space map bitmap");
-	cr_assert_eq(d.walk.nr_foreign, 1);
+	cr_assert_eq(d.walk.nr_reused, 1);
 	damaged_release(&d);
 }
 
