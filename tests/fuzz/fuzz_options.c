@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/kind.h"
+#include "budget.h"
 #include "dates.h"
 #include "options.h"
 #include "tools/confine.h"
@@ -232,6 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static char name[] = "fuzz_options";
 	const struct tool *tool;
 	char *argv[MAX_ARGS + 2], *text, *at;
+	struct budget budget;
 	size_t argc = 1;
 	int status;
 
@@ -259,7 +261,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		free(text);
 		return 0;
 	}
+	budget_begin(&budget, NULL);
 	status = tool->main((int)argc, argv);
+	budget_end(&budget, 0, BUDGET_MEMORY);
 	must(status >= ERA_SOUND && status <= ERA_UNKNOWN);
 	must(!tidy() || may_write);
 	for (size_t i = 0; i < NR_KEPT; i++) {

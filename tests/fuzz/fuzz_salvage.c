@@ -291,6 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			     there.geometry.current_era);
 		}
 	}
+	image_bound(&image, 2000);
 	dates_release(&there);
 	dates_release(&here);
 	free(bounds.intact);

@@ -383,6 +383,95 @@ static void lie(struct image *image, const struct edit *edit)
 	seal(data, kind, edit->block);
 }
 
+/* --- shapes that cost whoever multiplies ----------------------------------*/
+
+/* An edit whose operation is one of these makes many blocks at once. */
+enum shape {
+	SHAPE_NAMES = 0xfb, /* writeset leaves that name one root */
+	SHAPE_PLACES,	    /* leaves that file one block everywhere */
+	SHAPE_INDEXES,	    /* index blocks of one bitmap */
+	SHAPE_LEVELS,	    /* nodes, all pointers of which lead to the next */
+};
+
+/* A block that is all zero, from the end on; 0 where there is none. */
+static uint32_t free_block(struct image *image)
+{
+	struct era_device *device = &image->fake.device;
+	static const uint8_t zero[ERA_BLOCK_SIZE];
+
+	for (uint64_t i = device->nr_blocks; i-- > 1;)
+		if (!memcmp(fake_block(&image->fake, i), zero, sizeof(zero)))
+			return (uint32_t)i;
+	if (device->nr_blocks >= image->base->nr_blocks + MAX_GROWTH)
+		return 0;
+	return (uint32_t)device->nr_blocks++;
+}
+
+/* A node of so many entries, whose keys ascend from first on. */
+static void make_node(uint8_t *data, bool leaf, uint32_t value_size,
+		      uint32_t nr, uint32_t first)
+{
+	uint32_t max = node_max_entries(value_size);
+
+	memset(data, 0, ERA_BLOCK_SIZE);
+	put_le32(data + NODE_FLAGS, leaf ? 2 : 1);
+	put_le32(data + NODE_NR_ENTRIES, nr);
+	put_le32(data + NODE_MAX_ENTRIES, max);
+	put_le32(data + NODE_VALUE_SIZE, value_size);
+	for (uint32_t i = 0; i < nr; i++)
+		put_le64(data + NODE_KEYS + i * 8, first + i);
+}
+
+static void fill_node(uint8_t *data, const struct edit *edit, uint32_t number,
+		      uint64_t target)
+{
+	bool names = edit->op == SHAPE_NAMES;
+	uint32_t size = names ? 12 : 8, max = node_max_entries(size);
+	uint8_t *values = data + NODE_KEYS + max * 8;
+
+	make_node(data, edit->op != SHAPE_LEVELS, size, max,
+		  edit->how & 1 ? number * max : edit->how / 2);
+	for (uint32_t i = 0; i < max; i++) {
+		/* of one length, or each of its own */
+		if (names)
+			put_le32(values + i * size,
+				 edit->how & 2 ? 200000 - i : UINT32_C(200000));
+		put_le64(values + i * size + (names ? 4 : 0), target);
+	}
+}
+
+static void fill_index(uint8_t *data, uint64_t bitmap)
+{
+	memset(data, 0, ERA_BLOCK_SIZE);
+	for (uint32_t i = 0; i < INDEX_MAX_ENTRIES; i++)
+		put_le64(data + INDEX_ENTRIES + i * INDEX_ENTRY_SIZE, bitmap);
+}
+
+/* As many blocks as where says, all of which lead to the one of value. */
+static void make_shape(struct image *image, const struct edit *edit)
+{
+	uint32_t target = pick(image->base, edit->value);
+
+	image->nr_lies++;
+	for (uint32_t i = 0; i <= edit->where % MAX_GROWTH; i++) {
+		uint32_t block = free_block(image);
+		uint8_t *data = fake_block(&image->fake, block);
+
+		if (!block)
+			return;
+		if (edit->op == SHAPE_INDEXES)
+			fill_index(data, target);
+		else
+			fill_node(data, edit, i, target);
+		block_seal(data,
+			   edit->op == SHAPE_INDEXES ? BLOCK_INDEX
+						     : BLOCK_BTREE_NODE,
+			   block);
+		if (edit->op == SHAPE_LEVELS)
+			target = block;
+	}
+}
+
 static void put_older_superblock(struct image *image, uint32_t n)
 {
 	const struct base *base = image->base;
@@ -404,6 +493,10 @@ static void apply(struct image *image, const struct edit *edit)
 	struct fake_device *fake = &image->fake;
 	uint8_t *data = fake_block(fake, edit->block);
 
+	if (edit->op >= SHAPE_NAMES && edit->op <= SHAPE_LEVELS) {
+		make_shape(image, edit);
+		return;
+	}
 	image->nr_damages++;
 	switch (edit->op % 16) {
 	case 0: /* rot */
@@ -432,11 +525,6 @@ static void apply(struct image *image, const struct edit *edit)
 		image->fail_write = edit->value % 128;
 	else
 		lie(image, edit);
-}
-
-static void count_moved(void *arg, uint64_t n)
-{
-	((struct image *)arg)->nr_moved += n;
 }
 
 /* For a look at an input with the tools: the device as a file. */
@@ -479,8 +567,7 @@ bool image_load(struct image *image, const uint8_t *data, size_t len)
 		apply(image, &edit);
 	}
 	save(image);
-	image->fake.device.moved = count_moved;
-	image->fake.device.moved_arg = image;
+	budget_begin(&image->budget, &image->fake.device);
 	return true;
 }
 
@@ -511,8 +598,9 @@ const struct era_geometry *image_geometry(const struct image *image)
 
 void image_bound(const struct image *image, unsigned int times)
 {
-	must(image->nr_moved <=
-	     times * image->fake.device.nr_blocks * ERA_BLOCK_SIZE);
+	budget_end(&image->budget,
+		   times * image->fake.device.nr_blocks * ERA_BLOCK_SIZE,
+		   BUDGET_MEMORY);
 }
 
 /* --- mutations ------------------------------------------------------------ */
@@ -556,5 +644,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
 		random = random * UINT64_C(6364136223846793005) + 1442695041;
 		at[i] = (uint8_t)(random >> 40);
 	}
+	/* now and then one that makes much of little */
+	if (random >> 32 & 1)
+		at[0] = (uint8_t)(SHAPE_NAMES + (random >> 33) % 4);
 	return size + EDIT_SIZE;
 }

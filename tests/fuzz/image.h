@@ -14,6 +14,7 @@
 #ifndef TESTS_FUZZ_IMAGE_H
 #define TESTS_FUZZ_IMAGE_H
 
+#include "budget.h"
 #include "dates.h"
 
 #define EDIT_SIZE 8u
@@ -29,7 +30,7 @@ struct image {
 	uint32_t nr_lies;    /* edits that none shows */
 	uint32_t nr_older;   /* older superblocks put back */
 	uint32_t fail_write; /* number of the write to fail, or UINT32_MAX */
-	uint64_t nr_moved;   /* bytes read and written */
+	struct budget budget;
 };
 
 /* Loads the image and edits it. False where the input names nothing. */
@@ -48,7 +49,10 @@ bool image_has_room(const struct image *image);
 /* The geometry before the edits. */
 const struct era_geometry *image_geometry(const struct image *image);
 
-/* Aborts where more was moved than so many times the device. */
+/*
+ * Aborts where more was moved than so many times the device, or more memory
+ * was in use than a small device can take.
+ */
 void image_bound(const struct image *image, unsigned int times);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
