@@ -390,13 +390,6 @@ void era_device_close(struct era_device *device)
 	device->fd = -1;
 }
 
-bool era_device_same(const struct era_device *a, const struct era_device *b)
-{
-	struct stat sa, sb;
-
-	return !fstat(a->fd, &sa) && !fstat(b->fd, &sb) && is_same(&sa, &sb);
-}
-
 static int fail(struct era_device *device, uint64_t offset, int err)
 {
 	device->error_offset = offset;

@@ -113,9 +113,6 @@ void era_device_init_new(struct era_device *device, const char *path, int fd,
 
 void era_device_close(struct era_device *device);
 
-/* Whether both are the same file or the same block device. */
-bool era_device_same(const struct era_device *a, const struct era_device *b);
-
 /*
  * What is read from here on is what the device holds now, not what was read
  * before; does something only where pages stand in between.

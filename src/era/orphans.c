@@ -189,7 +189,6 @@ static int load_writeset(struct collecting *c, struct walk *walk,
 {
 	struct era_where where = { NULL, "writeset tree node", ws->leaf };
 	enum era_role role = era_scan_role(c->orphans->scan, ws->root);
-	uint32_t nr;
 	int r = 0;
 
 	if (role == ROLE_INTERNAL || role == ROLE_POINTERS) {
@@ -200,9 +199,6 @@ static int load_writeset(struct collecting *c, struct walk *walk,
 	if (r)
 		return r;
 	keep_intact(c, &ws->words);
-	nr = array_map_nr_blocks(&ws->words);
-	ws->whole = ws->words.nr_slots == nr &&
-		    (role == ROLE_POINTERS || role == ROLE_INTERNAL);
 	block_set_add(&c->named,
 		      ws->root < c->orphans->scan->nr_blocks ? ws->root : 0);
 	for (size_t i = 0; i < ws->words.nr_slots; i++)
@@ -256,7 +252,6 @@ static ssize_t load_tree(struct collecting *c, struct walk *walk,
 		ws->words.slots = first->words.slots;
 		ws->words.nr_slots = first->words.nr_slots;
 		ws->words.overlong = first->words.overlong;
-		ws->whole = first->whole;
 		ws->shared = true;
 	}
 	return (ssize_t)i;

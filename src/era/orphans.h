@@ -25,7 +25,6 @@ struct orphan_writeset {
 	 * share its slots, which are the first's.
 	 */
 	struct array_map words;
-	bool whole;  /* all of its blocks are */
 	bool shared; /* the slots are another's */
 	/* of the first: all eras that the tree is named for, ascending */
 	const uint32_t *eras;

@@ -255,7 +255,7 @@ static int check_readable(const struct era_salvage *s)
 	return -EIO;
 }
 
-int era_repair_need(struct era_salvage *s, enum era_repair_need *need)
+int era_repair_prepare(struct era_salvage *s, enum era_repair_need *need)
 {
 	struct era_report quiet = { .problem = NULL };
 	int r, surprise;

@@ -53,11 +53,13 @@ enum era_repair_need {
 };
 
 /*
- * What in-place repair would have to do; all anew where the options say
- * logical. Returns 0, -ENOMEM, or -EIO, reported, where it cannot be done: some
+ * Readies a salvage for a repair in place, and finds what that has to do; all
+ * anew where the options say logical. A metadata snapshot that was corrected
+ * is dropped, with a message, and maps that the repair loads again are freed.
+ * Returns 0, -ENOMEM, or -EIO, reported, where it cannot be done: some
  * blocks cannot be read, and the salvage's options do not say reachable_only.
  */
-int era_repair_need(struct era_salvage *salvage, enum era_repair_need *need);
+int era_repair_prepare(struct era_salvage *salvage, enum era_repair_need *need);
 
 /*
  * One transaction on salvage->device, which must be open for writing: new

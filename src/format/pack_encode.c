@@ -200,7 +200,9 @@ static size_t encode_eras(uint8_t *start, const uint8_t *block)
 	return (size_t)(out - start);
 }
 
-size_t pack_encode_literal(uint8_t out[PACK_ENCODED_MAX], const void *block)
+/* As a literal: what deflate then sees is the block itself. */
+static size_t pack_encode_literal(uint8_t out[PACK_ENCODED_MAX],
+				  const void *block)
 {
 	return (size_t)(put_literal(out, block, ERA_BLOCK_SIZE) - out);
 }

@@ -22,7 +22,4 @@ bool pack_is_known(const void *block);
 /* Writes instructions for block to out; returns how many bytes. */
 size_t pack_encode(uint8_t out[PACK_ENCODED_MAX], const void *block);
 
-/* As a literal: what deflate then sees is the block itself. */
-size_t pack_encode_literal(uint8_t out[PACK_ENCODED_MAX], const void *block);
-
 #endif

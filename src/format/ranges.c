@@ -201,12 +201,12 @@ static const struct {
 	char *(*range)(char *p, struct range_writer *writer, uint64_t begin,
 		       uint64_t end);
 	char *(*end)(char *p, const struct range_writer *writer);
-	bool names_device; /* before all else */
-	bool has_header;   /* where it is asked for */
-	bool has_one_unit; /* this one */
+	const char *why; /* it refuses a unit */
 	enum range_unit unit;
+	bool names_device;     /* before all else */
+	bool has_header;       /* where it is asked for */
+	bool has_one_unit;     /* the one above */
 	bool refuses_its_unit; /* even by name */
-	const char *why;
 } formats[RANGES_NR_FORMATS] = {
 	[RANGES_XML] = { .name = "xml",
 			 .begin = begin_xml,

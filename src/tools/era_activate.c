@@ -345,7 +345,7 @@ static int check_and_repair(const struct arguments *args,
 {
 	struct repair_summary summary = { .nr_counts = 0 };
 	enum era_repair_need need;
-	int r = era_repair_need(salvage, &need);
+	int r = era_repair_prepare(salvage, &need);
 
 	if (!r) {
 		summary.need = need;

@@ -287,7 +287,7 @@ static int repair(const struct arguments *args, struct era_salvage *salvage,
 	int r = era_repair_heed(salvage, &told);
 
 	if (!r && args->in_place)
-		r = era_repair_need(salvage, &need);
+		r = era_repair_prepare(salvage, &need);
 	summary->need = need;
 	summary->dry_run = args->dry_run;
 	repair_summary_take(summary, salvage);

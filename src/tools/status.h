@@ -19,9 +19,6 @@ enum status_level {
 
 const char *status_level_name(enum status_level level);
 
-/* Critical before warning before unknown. */
-enum status_level status_worse(enum status_level a, enum status_level b);
-
 struct status_problem {
 	enum status_level level;
 	char text[640];	  /* what is wrong: a sentence, no full stop */

@@ -39,7 +39,7 @@ const char *status_level_name(enum status_level level)
 	return names[level];
 }
 
-enum status_level status_worse(enum status_level a, enum status_level b)
+static enum status_level status_worse(enum status_level a, enum status_level b)
 {
 	static const int order[] = { [STATUS_OK] = 0,
 				     [STATUS_UNKNOWN] = 1,

@@ -27,7 +27,7 @@ int job_in_place(struct fake_device *fake, const struct image *image,
 
 	if (r)
 		return r;
-	r = era_repair_need(&salvage, need);
+	r = era_repair_prepare(&salvage, need);
 	if (!r)
 		return era_repair_in_place(&salvage, *need, &nobody, report);
 	era_salvage_close(&salvage);

@@ -135,7 +135,7 @@ static void judge(struct dates *dates, struct era_device *device,
 	 * still under way. The check has but noted it, as lists count it in.
 	 * Who asks for logical eras has them written anew each time.
 	 */
-	must(!era_repair_need(&again, &need));
+	must(!era_repair_prepare(&again, &need));
 	must(need == ERA_REPAIR_NOTHING || options->logical ||
 	     (again.second_is == ERA_SECOND_LATER && is_noted(device, flags)));
 	era_salvage_close(&again);
@@ -197,7 +197,7 @@ static bool repair_in_place(struct image *image,
 			fake->error = EIO;
 		}
 		nr_writes = fake->nr_calls[FAKE_WRITE];
-		r = era_repair_need(&salvage, &need);
+		r = era_repair_prepare(&salvage, &need);
 		if (r) {
 			must(r == -EIO && fake->bad_block != NO_CALL);
 			era_salvage_close(&salvage);

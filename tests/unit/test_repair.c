@@ -55,7 +55,7 @@ static int repair(struct fake_device *fake,
 
 	if (r)
 		return r;
-	r = era_repair_need(&salvage, &need);
+	r = era_repair_prepare(&salvage, &need);
 	if (!r)
 		return era_repair_in_place(&salvage, need, &nobody, &quiet);
 	era_salvage_close(&salvage);
