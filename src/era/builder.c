@@ -221,6 +221,13 @@ int era_builder_init_in_place(struct era_builder *builder,
 	return r;
 }
 
+int era_builder_place_index(struct era_builder *builder)
+{
+	int r = block_allocator_next(&builder->allocator, &builder->index);
+
+	return r ? era_builder_report(builder, r) : 0;
+}
+
 void era_builder_release(struct era_builder *builder)
 {
 	array_build_release(&builder->array);
@@ -299,8 +306,11 @@ int era_builder_commit(struct era_builder *builder)
 {
 	struct era_device *device = builder->device;
 	uint64_t nr_blocks = final_size(builder);
-	int r = space_map_build(&builder->allocator, &builder->writer,
-				nr_blocks, &builder->sb.space_map);
+	int r;
+
+	builder->sb.space_map.bitmap_root = builder->index;
+	r = space_map_build(&builder->allocator, &builder->writer, nr_blocks,
+			    &builder->sb.space_map);
 
 	if (!r)
 		r = write_snapshot(builder);

@@ -28,6 +28,7 @@ struct era_builder {
 	uint64_t nr_needed;		/* blocks, as far as is known */
 	uint32_t era;			/* of the writeset at hand */
 	uint32_t nr_bits;
+	uint64_t index; /* of the space map; 0: it comes last */
 	bool in_place;
 	bool in_eras;	   /* array is the era array */
 	bool has_snapshot; /* the first visit was the snapshot's */
@@ -52,6 +53,13 @@ int era_builder_init_in_place(struct era_builder *builder,
 			      struct era_device *device,
 			      const struct block_set *reserved,
 			      struct era_report *report);
+
+/*
+ * Gives the space map's index the first block of the transaction. Other commits
+ * that are left on the device end with theirs: so this one will be taken for
+ * the next of none of them.
+ */
+int era_builder_place_index(struct era_builder *builder);
 
 void era_builder_release(struct era_builder *builder);
 

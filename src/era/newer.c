@@ -177,14 +177,17 @@ int era_newer_find_twice(struct era_newer *newer, const struct era_metadata *md,
 	return 0;
 }
 
-/* Either table has begun the era after the one in which they parted. */
+/*
+ * Either table has begun the era after the one in which they parted. Where it
+ * is not known which that was, their eras have crossed.
+ */
 static bool is_beyond(const struct era_commits *commits,
 		      const struct era_fork *fork)
 {
 	const struct era_commit *own = &commits->list[commits->superblocks];
 	const struct era_commit *other = &commits->list[fork->other];
 
-	return other->sum > own->sum ||
+	return fork->parting == ERA_NO_COMMIT || other->sum > own->sum ||
 	       (!other->inferred &&
 		other->era > commits->list[fork->parting].era + 1);
 }
@@ -197,8 +200,9 @@ void era_newer_find_fork(struct era_newer *newer,
 
 	if (!fork.nr)
 		return;
-	newer->parted = true;
-	newer->parting_era = commits->list[fork.parting].era;
+	newer->parted = fork.parting != ERA_NO_COMMIT;
+	if (newer->parted)
+		newer->parting_era = commits->list[fork.parting].era;
 	if (!is_beyond(commits, &fork))
 		return;
 	other = &commits->list[fork.other];
@@ -269,6 +273,30 @@ static int find_later(struct era_newer *newer, const struct era_metadata *md,
 	return 0;
 }
 
+static void report_other(const struct era_newer *newer,
+			 struct era_report *report)
+{
+	if (newer->parted)
+		era_report_kind(
+			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"two tables have gone on from era %" PRIu32 ": %" PRIu64
+			" commits up to the one in block %" PRIu64
+			" are not in the current history: one was loaded "
+			"before the suspend of the other; run era_repair",
+			newer->parting_era, newer->nr_other,
+			newer->other_index);
+	else
+		era_report_kind(
+			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
+			ERA_NO_DATA,
+			"two tables have begun the same eras: %" PRIu64
+			" commits up to the one in block %" PRIu64
+			" are not in the current history: one was loaded "
+			"before the suspend of the other; run era_repair",
+			newer->nr_other, newer->other_index);
+}
+
 static void report_newer(const struct era_newer *newer,
 			 struct era_report *report)
 {
@@ -280,15 +308,7 @@ static void report_newer(const struct era_newer *newer,
 				"era_repair",
 				newer->missing);
 	else if (newer->nr_other && !newer->nr_data_blocks)
-		era_report_kind(
-			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,
-			ERA_NO_DATA,
-			"two tables have gone on from era %" PRIu32 ": %" PRIu64
-			" commits up to the one in block %" PRIu64
-			" are not in the current history: one was loaded "
-			"before the suspend of the other; run era_repair",
-			newer->parting_era, newer->nr_other,
-			newer->other_index);
+		report_other(newer, report);
 	else if (newer->twice && !newer->nr_data_blocks)
 		era_report_kind(
 			report, ERA_KIND_NEWER_HISTORY, ERA_FATAL, NULL,

@@ -349,6 +349,15 @@ static int archive(struct era_salvage *s, struct era_builder *builder)
 	return build_writeset_tree(s, builder, &builder->sb.writeset_tree_root);
 }
 
+/* What other commits are left is of what was sorted out: none goes before. */
+static int write_anew(struct era_salvage *s, struct era_builder *builder,
+		      const struct era_repair_told *told)
+{
+	int r = era_builder_place_index(builder);
+
+	return r ? r : era_repair_read(s, &builder->visitor, told);
+}
+
 /* Free blocks that the transaction may use, and how many it will. */
 static int check_room(struct era_salvage *s, struct era_builder *builder,
 		      enum era_repair_need need,
@@ -388,7 +397,7 @@ static int transact(struct era_salvage *s, struct era_builder *builder,
 	if (need == ERA_REPAIR_ARCHIVE)
 		r = archive(s, builder);
 	else
-		r = era_repair_read(s, &builder->visitor, told);
+		r = write_anew(s, builder, told);
 	if (r)
 		return r;
 	builder->sb.metadata_snap =

@@ -312,7 +312,8 @@ static int find_own_eras(const struct era_salvage *s, uint32_t *from)
 		*from = s->newer.parting_era + 1;
 		return 0;
 	}
-	if (first && first == s->commits.list && first->edge == ERA_EDGE_NONE) {
+	if (first && first == s->commits.list &&
+	    first->edge == ERA_EDGE_NONE && !s->newer.nr_other) {
 		*from = first->era;
 		return 0;
 	}

@@ -181,8 +181,12 @@ static void change_count(struct era_census *census, const struct step *step,
 	if (!before != !after) {
 		come_or_go(census, block, after);
 		compare_with_other(census, block, after);
+		if (census->watched && block_set_has(census->watched, block))
+			census->nr_watched += after ? 1 : UINT64_MAX;
 		if (after) {
 			census->nr_came++;
+			if (census->came)
+				block_set_add(census->came, block);
 			census->nr_came_outside +=
 				!is_between(census, step, block);
 			census->nr_came_beyond += block > step->to;
@@ -316,6 +320,16 @@ enum era_proof era_census_step(struct era_census *census, uint64_t index)
 	census->index = index;
 	take_bitmaps(census, &step, bitmaps);
 	return ERA_PROVEN;
+}
+
+void era_census_watch(struct era_census *census,
+		      const struct block_set *watched)
+{
+	census->watched = watched;
+	census->nr_watched = 0;
+	for (uint64_t block = 0; block < census->nr_blocks; block++)
+		census->nr_watched += era_census_count(census, block) &&
+				      block_set_has(watched, block);
 }
 
 int era_census_remember(struct era_census *census)

@@ -67,6 +67,12 @@ struct era_census {
 	uint64_t lowest_free; /* no block below is free */
 	bool broken; /* a block could not be read again: nothing adds up */
 
+	/* given, or NULL: blocks to look out for, of which nr_watched are
+	 * counted; and where to add those that come */
+	const struct block_set *watched;
+	uint64_t nr_watched;
+	struct block_set *came;
+
 	/* another commit to be compared with, and what it counts */
 	uint64_t other; /* its index block, 0 for none */
 	uint8_t *other_counts;
@@ -100,6 +106,10 @@ static inline unsigned int era_census_count(const struct era_census *census,
 
 	return (bits & 1) << 1 | bits >> 1; /* the low bit comes second */
 }
+
+/* From here on blocks of a set are looked out for. */
+void era_census_watch(struct era_census *census,
+		      const struct block_set *watched);
 
 /* From here on the commit at hand is the other one. */
 int era_census_remember(struct era_census *census);

@@ -474,6 +474,146 @@ static void end_sweep(struct sweep *s)
 	era_reading_release(&s->reading);
 }
 
+/* --- rows that cross ------------------------------------------------------ */
+
+/* Where the superblock's row of commits begins. */
+static size_t first_own(const struct era_commits *commits)
+{
+	size_t i = commits->superblocks;
+
+	for (size_t nr = 0; commits->list[i].sure && nr < commits->nr; nr++)
+		i = commits->list[i].before;
+	return i;
+}
+
+/* The first era on the superblock's row of commits that something names. */
+static uint32_t first_own_era(const struct era_commits *commits)
+{
+	const struct era_commit *commit = &commits->list[commits->superblocks];
+	uint32_t era = commit->era;
+
+	for (size_t nr = 0; commit->sure && nr < commits->nr; nr++) {
+		commit = &commits->list[commit->before];
+		if (!commit->inferred)
+			era = commit->era;
+	}
+	return era;
+}
+
+/* Commits of which each is sure to follow on the one before. */
+struct row {
+	bool own;	  /* the superblock's is one of them */
+	bool begun_early; /* in an era before the superblock's */
+	size_t last, nr;  /* of those behind the first own era: the last one,
+			   * and how many */
+};
+
+static void add_to_row(struct row *row, const struct era_commits *commits,
+		       size_t i, uint32_t first_own)
+{
+	const struct era_commit *commit = &commits->list[i];
+
+	row->own |= i == commits->superblocks;
+	if (commit->proof != ERA_PROVEN || commit->rewritten)
+		return;
+	row->begun_early |=
+		!commit->inferred &&
+		commit->era < commits->list[commits->superblocks].era;
+	if (commit->era <= first_own)
+		return;
+	row->last = i;
+	row->nr++;
+}
+
+/* Returns the place behind the row that begins at this one of the order. */
+static size_t read_row(struct row *row, const struct era_commits *commits,
+		       size_t place, uint32_t first_own)
+{
+	const size_t *order = commits->order;
+
+	*row = (struct row){ .nr = 0 };
+	do {
+		add_to_row(row, commits, order[place++], first_own);
+	} while (place < commits->nr && commits->list[order[place]].sure &&
+		 commits->list[order[place]].before == order[place - 1]);
+	return place;
+}
+
+/*
+ * Of one history two rows lie one behind the other, and so do their eras. One
+ * that has begun an era before the superblock's, and one after the first of the
+ * superblock's row, is another table's, wherever the two have parted.
+ */
+static void find_crossing(const struct era_commits *commits,
+			  struct era_fork *fork)
+{
+	uint32_t first_own = first_own_era(commits);
+	struct row row;
+
+	for (size_t place = 0; place < commits->nr && !fork->nr;) {
+		place = read_row(&row, commits, place, first_own);
+		if (!row.own && row.begun_early && row.nr)
+			*fork = (struct era_fork){ .parting = ERA_NO_COMMIT,
+						   .other = row.last,
+						   .nr = row.nr };
+	}
+}
+
+/* What the commits of the superblock's row have allocated, but for the first.
+ */
+static void find_allocated(struct sweep *s, struct block_set *allocated)
+{
+	const struct era_commits *commits = s->commits;
+	size_t place = 0;
+
+	while (commits->order[place] != first_own(commits))
+		place++;
+	era_census_step(&s->census,
+			commits->list[commits->order[place]].index_block);
+	s->census.came = allocated;
+	while (commits->order[place] != commits->superblocks)
+		era_census_step(
+			&s->census,
+			commits->list[commits->order[++place]].index_block);
+	s->census.came = NULL;
+}
+
+/*
+ * Where rows seem to cross: a commit of which blocks have been allocated again
+ * since can be proven, and says what is there now.
+ */
+static int find_rewritten(struct era_commits *commits,
+			  const struct era_scan *scan)
+{
+	struct era_fork fork = { .nr = 0 };
+	struct block_set allocated = { .words = NULL };
+	struct sweep s;
+	int r;
+
+	find_crossing(commits, &fork);
+	if (!fork.nr)
+		return 0;
+	r = start_sweep(&s, commits, scan);
+	if (!r)
+		r = block_set_init(&allocated, scan->nr_blocks);
+	if (!r) {
+		find_allocated(&s, &allocated);
+		era_census_watch(&s.census, &allocated);
+	}
+	for (size_t i = 0; i < commits->nr && !r; i++) {
+		struct era_commit *commit = &commits->list[i];
+
+		commit->rewritten =
+			commit->counted &&
+			(era_census_step(&s.census, commit->index_block) !=
+				 ERA_PROVEN ||
+			 s.census.nr_watched);
+	}
+	end_sweep(&s);
+	block_set_release(&allocated);
+	return r;
+}
+
 int era_commits_load(struct era_commits *commits, const struct era_scan *scan,
 		     const struct era_superblock *sb)
 {
@@ -498,6 +638,8 @@ int era_commits_load(struct era_commits *commits, const struct era_scan *scan,
 			date_superblocks(commits, sb);
 		raise_eras(commits);
 	}
+	if (!r && commits->superblocks != ERA_NO_COMMIT)
+		r = find_rewritten(commits, scan);
 	return r;
 }
 
@@ -643,6 +785,8 @@ struct era_fork era_commits_fork(const struct era_commits *commits)
 			break;
 		own = before;
 	}
+	if (!fork.nr)
+		find_crossing(commits, &fork);
 	return fork;
 }
 

@@ -60,6 +60,9 @@ struct era_commit {
 	 * dates a data block later: it is not the one that followed, or a
 	 * write was lost since */
 	bool contradicts;
+	/* it counts blocks that the superblock's row of commits has allocated
+	 * since; known where rows seem to cross */
+	bool rewritten;
 	/* from 1 on; 1: the one with the superblock's, or, where it is lost,
 	 * with the last that is proven; 0: its space map could not be read */
 	uint32_t branch;
@@ -125,7 +128,8 @@ size_t era_commits_follow(const struct era_commits *commits, size_t from,
  * written in between.
  */
 struct era_fork {
-	size_t parting; /* the commit that both follow */
+	size_t parting; /* the commit that both follow; ERA_NO_COMMIT: is gone
+			 */
 	size_t other;	/* the last of the branch without the superblock */
 	size_t nr;	/* commits on it; 0: there is no fork */
 };

@@ -99,11 +99,12 @@ int space_map_build(struct block_allocator *allocator,
 	uint64_t blocks[INDEX_MAX_ENTRIES];
 	int r;
 
-	*root = (struct space_map_root){ .nr_blocks = nr_blocks };
+	*root = (struct space_map_root){ .nr_blocks = nr_blocks,
+					 .bitmap_root = root->bitmap_root };
 	r = build_ref_counts(allocator, writer, &root->ref_count_root);
 	for (uint32_t i = 0; !r && i < space_map_nr_bitmaps(nr_blocks); i++)
 		r = block_allocator_next(allocator, &blocks[i]);
-	if (!r)
+	if (!r && !root->bitmap_root)
 		r = block_allocator_next(allocator, &root->bitmap_root);
 	if (!r)
 		r = write_bitmaps(&allocator->refs, writer, nr_blocks, blocks,

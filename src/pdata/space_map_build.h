@@ -11,7 +11,8 @@
 /*
  * Writes bitmaps, index and ref-count tree for what the allocator counts,
  * its own blocks included; nothing may be allocated afterwards. Counts are
- * for nr_blocks, at most MAX_METADATA_BLOCKS.
+ * for nr_blocks, at most MAX_METADATA_BLOCKS. root->bitmap_root: the index
+ * where it is allocated already, else 0.
  */
 int space_map_build(struct block_allocator *allocator,
 		    struct block_writer *writer, uint64_t nr_blocks,
