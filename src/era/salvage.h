@@ -73,6 +73,9 @@ struct era_salvage {
 	/* Two instances have written: the superblock is the one of a table
 	 * loaded too early, the other's history lies among the orphans. */
 	bool forked;
+	/* what became of the superblock's own history, where that is known;
+	 * ERA_KIND_NOTE: it is not */
+	enum era_kind cause;
 	/* a state beside the reachable one that a space map proves */
 	enum era_second second_is;
 	struct era_metadata second;

@@ -312,8 +312,8 @@ static int find_own_eras(const struct era_salvage *s, uint32_t *from)
 		*from = s->newer.parting_era + 1;
 		return 0;
 	}
-	if (first && first == s->commits.list &&
-	    first->edge == ERA_EDGE_NONE && !s->newer.nr_other) {
+	if (first && first == s->commits.list && first->edge == ERA_EDGE_NONE &&
+	    !s->newer.nr_other) {
 		*from = first->era;
 		return 0;
 	}
@@ -342,11 +342,13 @@ static int redate(struct era_salvage *s, size_t nr_reachable)
 		s->layers.layers[i].redate_from = from;
 		s->layers.layers[i].redate_to = last;
 	}
-	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
-		   "a table was loaded too early; what the other one recorded "
-		   "is whole: it reaches era %" PRIu32 " and dates %" PRIu64
-		   " blocks later",
-		   last, s->newer.nr_data_blocks);
+	era_report_kind(
+		s->report, ERA_KIND_NEWER_HISTORY, ERA_DAMAGED, NULL,
+		ERA_NO_DATA,
+		"a table was loaded too early; what the other one recorded "
+		"is whole: it reaches era %" PRIu32 " and dates %" PRIu64
+		" blocks later",
+		last, s->newer.nr_data_blocks);
 	if (from < last)
 		era_report(s->report, ERA_NOTE, NULL, ERA_NO_DATA,
 			   "either table gave out the eras up to %" PRIu32
@@ -356,27 +358,52 @@ static int redate(struct era_salvage *s, size_t nr_reachable)
 	return 0;
 }
 
+/* Why the reachable trees are not the last word. */
+static enum era_kind cause_of(const struct era_salvage *s)
+{
+	if (s->newer.missing)
+		return ERA_KIND_LOST_WRITE;
+	if (s->cause != ERA_KIND_NOTE)
+		return s->cause;
+	return s->newer.found || s->nr_reused ? ERA_KIND_NEWER_HISTORY
+					      : ERA_KIND_DAMAGE;
+}
+
 /* The other's history is not wholly left: every block may be in what is not. */
 static int assume_all(struct era_salvage *s, uint32_t newest)
 {
 	struct era_layer layer = { .trust = ERA_ASSUMPTION, .era = newest };
+	enum era_kind cause = cause_of(s);
 
-	era_report(s->report, ERA_ASSUMED, NULL,
-		   ((struct era_data_range){ 0, s->geometry.nr_blocks }),
-		   s->newer.missing
-			   ? "the writeset tree is an older one, for a write "
-			     "of it was lost: every data block counts as "
-			     "written in era %" PRIu32
-		   : s->newer.found || s->nr_reused
-			   ? "a table was loaded too early, and of what the "
-			     "other one recorded an unknown part is "
-			     "overwritten: every data block counts as written "
-			     "in era %" PRIu32
-			   : "the space map does not agree with the trees: a "
-			     "write was lost, or a table was loaded too early: "
-			     "every data block counts as written in era "
-			     "%" PRIu32,
-		   newest);
+	era_report_kind(
+		s->report, cause, ERA_ASSUMED, NULL,
+		((struct era_data_range){ 0, s->geometry.nr_blocks }),
+		s->newer.missing
+			? "the writeset tree is an older one, for a write "
+			  "of it was lost: every data block counts as "
+			  "written in era %" PRIu32
+		: cause == ERA_KIND_LOST_WRITE
+			? "a write to the trees was lost, and of what it held "
+			  "an unknown part is overwritten: every data block "
+			  "counts as written in era %" PRIu32
+		: cause == ERA_KIND_OLD_SUPERBLOCK
+			? "the superblock is not that of the last commit, and "
+			  "of what followed an unknown part is overwritten: "
+			  "every data block counts as written in era %" PRIu32
+		: cause == ERA_KIND_DROPPED_WRITESET
+			? "an open writeset was dropped, and an unknown part "
+			  "of it is overwritten: every data block counts as "
+			  "written in era %" PRIu32
+		: cause == ERA_KIND_NEWER_HISTORY
+			? "a table was loaded too early, and of what the "
+			  "other one recorded an unknown part is "
+			  "overwritten: every data block counts as written "
+			  "in era %" PRIu32
+			: "the space map does not agree with the trees: a "
+			  "write was lost, or a table was loaded too early: "
+			  "every data block counts as written in era "
+			  "%" PRIu32,
+		newest);
 	return era_layers_add(&s->layers, &layer);
 }
 

@@ -53,6 +53,7 @@ static int take_last(struct era_salvage *s, bool anywhere)
 	size_t last = era_commits_last(&s->commits);
 	const struct era_commit *commit;
 	struct era_proven state;
+	int r;
 
 	if (last == ERA_NO_COMMIT)
 		return 0;
@@ -63,7 +64,10 @@ static int take_last(struct era_salvage *s, bool anywhere)
 	/* what is later is of no earlier era, though idle ones left no trace */
 	if (state.sb.geometry.current_era < s->md.sb.geometry.current_era)
 		state.sb.geometry.current_era = s->md.sb.geometry.current_era;
-	return take(s, &state.sb, state.digested);
+	r = take(s, &state.sb, state.digested);
+	if (s->second_is == ERA_SECOND_LATER)
+		s->cause = ERA_KIND_OLD_SUPERBLOCK;
+	return r;
 }
 
 int era_salvage_find_later(struct era_salvage *s)
@@ -72,6 +76,10 @@ int era_salvage_find_later(struct era_salvage *s)
 	struct era_later later;
 	int r = era_later_find(&later, &s->md, &s->scan, &s->commits, &s->live);
 
+	if (!r && later.nr)
+		s->cause = later.write_lost ? ERA_KIND_LOST_WRITE
+			   : later.dropped  ? ERA_KIND_DROPPED_WRITESET
+					    : ERA_KIND_OLD_SUPERBLOCK;
 	if (r || later.write_lost || later.reused || !later.nr)
 		goto out;
 	r = take(s, &later.last.sb, later.idle);
@@ -102,11 +110,17 @@ int era_salvage_plan_later(struct era_salvage *s)
 	s->geometry.nr_blocks = s->second.sb.geometry.nr_blocks;
 	if (s->geometry.current_era < s->second.sb.geometry.current_era)
 		s->geometry.current_era = s->second.sb.geometry.current_era;
-	era_report(s->report, ERA_DAMAGED, NULL, ERA_NO_DATA,
-		   "the superblock is not that of the last commit: the space "
-		   "map in block %" PRIu64
-		   " proves a later state, which dates %" PRIu64
-		   " blocks later",
-		   s->second.sb.space_map.bitmap_root, s->newer.nr_data_blocks);
+	era_report_kind(s->report, s->cause, ERA_DAMAGED, NULL, ERA_NO_DATA,
+			s->cause == ERA_KIND_DROPPED_WRITESET
+				? "an open writeset was dropped: the space map "
+				  "in block %" PRIu64
+				  " proves a state with it, which dates "
+				  "%" PRIu64 " blocks later"
+				: "the superblock is not that of the last "
+				  "commit: the space map in block %" PRIu64
+				  " proves a later state, which dates "
+				  "%" PRIu64 " blocks later",
+			s->second.sb.space_map.bitmap_root,
+			s->newer.nr_data_blocks);
 	return r;
 }

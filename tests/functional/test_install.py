@@ -107,6 +107,31 @@ def test_what_runs_at_boot_calls_what_is_installed(install):
                 for path in called[end]} == {True}, end
 
 
+UNITS = Path("/usr/lib/systemd/system")
+
+
+@pytest.mark.skipif(not LIVE_TOOLS, reason="built without libdevmapper")
+@pytest.mark.skipif(not shutil.which("systemd-analyze") or not UNITS.is_dir(),
+                    reason="no systemd")
+def test_systemd_has_nothing_to_say_of_the_unit(install, tmp_path):
+    files = install("transform=s,x,x,")
+    unit = next(path for name, path in files.items()
+                if name.endswith("/system/era@.service"))
+    etc = tmp_path / "etc/systemd/system"
+    etc.mkdir(parents=True, exist_ok=True)
+    shutil.copy(unit, etc)
+    shutil.copytree(UNITS, tmp_path / UNITS.relative_to("/"), symlinks=True,
+                    dirs_exist_ok=True)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", f"--root={tmp_path}", "--man=no",
+         r"era@my\x2ddata.service"], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, check=False)
+    # systemd 247 verifies nothing below another root
+    if "unrecognized option" in done.stdout:
+        pytest.skip("systemd-analyze is too old")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_a_program_prefix_goes_through_everything(install):
     files = install("transform=s,^,x-,")
     tools = {"x-" + tool for tool in TOOLS}
