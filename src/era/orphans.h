@@ -57,7 +57,7 @@ struct era_orphans {
 	uint32_t *eras; /* of all writesets, tree by tree */
 	/*
 	 * No kernel leaves so many names, or trees that have so much in common,
-	 * that all of it comes to more than twice the device's blocks.
+	 * that all of it comes to more than a few times the device's blocks.
 	 * What is past that was not looked at, and its layer says that any data
 	 * block can have been written in any era that is named.
 	 */
@@ -66,7 +66,7 @@ struct era_orphans {
 
 /* Writesets that are kept, and times the device's blocks that are walked. */
 #define ERA_ORPHANS_MAX (1u << 17)
-#define ERA_ORPHANS_VISITS 2u
+#define ERA_ORPHANS_VISITS 4u
 
 #define CLAIM_DISPUTED UINT32_MAX
 
