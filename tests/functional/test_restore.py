@@ -286,6 +286,7 @@ def test_a_device_is_left_as_it_was_by_xml_with_a_mistake(run, image):
         assert path.read_bytes() == data.read("clean")
 
 
+@pytest.mark.bare  # valgrind wants the directory for itself
 def test_a_pipe_is_kept_where_tmpdir_says(run, image, tmp_path):
     xml = make_dump([1] * 512)
     result = run("era_restore", "--force", "-i", "-", "-o", image("clean"), stdin=xml,
