@@ -542,7 +542,8 @@ static size_t read_row(struct row *row, const struct era_commits *commits,
 /*
  * Of one history two rows lie one behind the other, and so do their eras. One
  * that has begun an era before the superblock's, and one after the first of the
- * superblock's row, is another table's, wherever the two have parted.
+ * superblock's row, is another table's, wherever the two have parted. A single
+ * commit can be one that was under way, or of which blocks were used again.
  */
 static void find_crossing(const struct era_commits *commits,
 			  struct era_fork *fork)
@@ -552,7 +553,7 @@ static void find_crossing(const struct era_commits *commits,
 
 	for (size_t place = 0; place < commits->nr && !fork->nr;) {
 		place = read_row(&row, commits, place, first_own);
-		if (!row.own && row.begun_early && row.nr)
+		if (!row.own && row.begun_early && row.nr > 1)
 			*fork = (struct era_fork){ .parting = ERA_NO_COMMIT,
 						   .other = row.last,
 						   .nr = row.nr };
