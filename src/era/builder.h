@@ -55,9 +55,9 @@ int era_builder_init_in_place(struct era_builder *builder,
 			      struct era_report *report);
 
 /*
- * Gives the space map's index the first block of the transaction. Other commits
- * that are left on the device end with theirs: so this one will be taken for
- * the next of none of them.
+ * Gives the space map's index the first block of the transaction. The kernel's
+ * commits end with theirs, so that this one cannot be taken for the next after
+ * one of them.
  */
 int era_builder_place_index(struct era_builder *builder);
 

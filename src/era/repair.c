@@ -349,7 +349,7 @@ static int archive(struct era_salvage *s, struct era_builder *builder)
 	return build_writeset_tree(s, builder, &builder->sb.writeset_tree_root);
 }
 
-/* What other commits are left is of what was sorted out: none goes before. */
+/* The other commits that are left are settled by this one: it follows none. */
 static int write_anew(struct era_salvage *s, struct era_builder *builder,
 		      const struct era_repair_told *told)
 {

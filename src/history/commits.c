@@ -477,7 +477,7 @@ static void end_sweep(struct sweep *s)
 /* --- rows that cross ------------------------------------------------------ */
 
 /* Where the superblock's row of commits begins. */
-static size_t first_own(const struct era_commits *commits)
+static size_t start_of_own(const struct era_commits *commits)
 {
 	size_t i = commits->superblocks;
 
@@ -560,14 +560,13 @@ static void find_crossing(const struct era_commits *commits,
 	}
 }
 
-/* What the commits of the superblock's row have allocated, but for the first.
- */
+/* What the superblock's row of commits has allocated behind the first. */
 static void find_allocated(struct sweep *s, struct block_set *allocated)
 {
 	const struct era_commits *commits = s->commits;
-	size_t place = 0;
+	size_t start = start_of_own(commits), place = 0;
 
-	while (commits->order[place] != first_own(commits))
+	while (commits->order[place] != start)
 		place++;
 	era_census_step(&s->census,
 			commits->list[commits->order[place]].index_block);

@@ -128,8 +128,8 @@ size_t era_commits_follow(const struct era_commits *commits, size_t from,
  * written in between.
  */
 struct era_fork {
-	size_t parting; /* the commit that both follow; ERA_NO_COMMIT: is gone
-			 */
+	size_t parting; /* the commit that both follow, or ERA_NO_COMMIT where
+			 * it is gone */
 	size_t other;	/* the last of the branch without the superblock */
 	size_t nr;	/* commits on it; 0: there is no fork */
 };
