@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A census of one commit: how often its space map counts each block, and how
- * many pointers to each block stand in the blocks that it counts. Where the
- * two agree but for one pointer to each root, the roots are proven: only the
- * superblock, which is gone, pointed there.
+ * many pointers lead to each block from the blocks that the space map counts.
+ * The two differ by one pointer for each root, since only the superblock of the
+ * commit, which is gone, led there. Where they differ nowhere else, the roots
+ * are proven.
  *
  *	 index block --> bitmap blocks --> counts ---+
  *	                                             +--> mismatches: the roots
@@ -22,11 +23,11 @@
 /* Why a commit is proven, or not. */
 enum era_proof {
 	ERA_PROVEN,
-	ERA_PROOF_NO_BITMAP,   /* a bitmap block of its space map is lost */
-	ERA_PROOF_UNSOUND,     /* it counts a block where nothing sound is */
+	ERA_PROOF_NO_BITMAP, /* a bitmap block of its space map is lost */
+	ERA_PROOF_UNSOUND, /* its space map counts a block that is not sound */
 	ERA_PROOF_UNEXPLAINED, /* the pointers do not explain the counts */
-	ERA_PROOF_NO_ROOTS,    /* they do, but for what are no roots */
-	ERA_PROOF_TREES,       /* the trees of these roots are not whole */
+	ERA_PROOF_NO_ROOTS,    /* what lacks a pointer can not be the roots */
+	ERA_PROOF_TREES,       /* the trees of the roots are not whole */
 	ERA_PROOF_BUDGET,      /* finding out would take too long */
 };
 
@@ -48,46 +49,54 @@ struct era_census {
 	uint64_t nr_allocated;
 	uint64_t bitmaps[INDEX_MAX_ENTRIES];
 
-	/* what changed with the last step */
-	uint64_t nr_came;	  /* blocks that it counts for the first time */
-	uint64_t nr_went;	  /* that it no longer counts */
-	uint64_t nr_came_outside; /* of those that came: not behind the index
-				   * before, up to this one */
-	uint64_t nr_came_beyond;  /* of those that came: above this index */
-	bool is_behind;		  /* the first block free then has come */
+	/*
+	 * What changed with the last step, from one commit to another. Blocks
+	 * that only the new commit counts have come, blocks that only the old
+	 * one counts have gone.
+	 */
+	uint64_t nr_came;
+	uint64_t nr_went;
+	/* blocks that came outside of the range from the old commit's index up
+	 * to the new one's */
+	uint64_t nr_came_outside;
+	uint64_t nr_came_beyond; /* blocks that came above the new index */
+	/* the first block that was free behind the old index has come */
+	bool is_behind;
 
 	uint8_t *counts; /* packed as in bitmap blocks, without their headers */
 	uint32_t *refs;
-	uint8_t *trees; /* which tree a node is of, as far as it was asked */
-	/* blocks for which the two differ, and where in that list each is */
+	uint8_t *trees; /* which tree a node is of, as far as that was asked */
+	/* a list of the blocks for which counts and refs differ, and the place
+	 * of each block in this list */
 	uint32_t *wrong;
 	uint32_t *wrong_at; /* one more than the place; 0: not in the list */
 	size_t nr_wrong;
-	uint64_t nr_unsound;  /* counted, and nothing sound is there */
+	uint64_t nr_unsound;  /* blocks that are counted and not sound */
 	uint64_t lowest_free; /* no block below is free */
 	bool broken; /* a block could not be read again: nothing adds up */
 
-	/* given, or NULL: blocks to look out for, of which nr_watched are
-	 * counted; and where to add those that come */
+	/* set by the caller, or NULL: blocks to look out for; nr_watched of
+	 * them are counted */
 	const struct block_set *watched;
 	uint64_t nr_watched;
+	/* set by the caller, or NULL: blocks that come are added to this set */
 	struct block_set *came;
 
 	/* another commit to be compared with, and what it counts */
 	uint64_t other; /* its index block, 0 for none */
 	uint8_t *other_counts;
-	uint64_t nr_other_alone;  /* counted by the other alone */
+	uint64_t nr_other_alone;  /* blocks that only the other counts */
 	uint64_t nr_other_beyond; /* of these: above the other's index */
-	uint64_t nr_alone;	  /* counted by the commit at hand alone */
+	uint64_t nr_alone; /* blocks that only the commit at hand counts */
 };
 
 int era_census_init(struct era_census *census, struct era_reading *reading);
 void era_census_release(struct era_census *census);
 
 /*
- * Goes to the commit of another index block. Returns ERA_PROVEN where its
- * counts are known now, ERA_PROOF_NO_BITMAP or ERA_PROOF_BUDGET where it was
- * not gone to.
+ * Makes the commit with this index block the commit at hand. Returns
+ * ERA_PROVEN: its counts are known now; or ERA_PROOF_NO_BITMAP or
+ * ERA_PROOF_BUDGET: the commit at hand is still the one before.
  */
 enum era_proof era_census_step(struct era_census *census, uint64_t index);
 
@@ -107,16 +116,17 @@ static inline unsigned int era_census_count(const struct era_census *census,
 	return (bits & 1) << 1 | bits >> 1; /* the low bit comes second */
 }
 
-/* From here on blocks of a set are looked out for. */
+/* Looks out for the blocks of a set from here on. */
 void era_census_watch(struct era_census *census,
 		      const struct block_set *watched);
 
-/* From here on the commit at hand is the other one. */
+/* Makes the commit at hand the other one, to compare later ones with. */
 int era_census_remember(struct era_census *census);
 
 /* The first block that the commit at hand leaves free; nr_blocks for none. */
 uint64_t era_census_lowest_free(struct era_census *census);
 
+/* Whether the other commit counts a block. */
 static inline bool era_census_other_has(const struct era_census *census,
 					uint64_t block)
 {

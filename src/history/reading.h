@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading the blocks of a scan again, with the last ones kept, and within a
- * budget: whoever goes from commit to commit comes back to the same blocks,
- * and on a hostile device would never end.
+ * Reading the blocks of a scan again, with a cache and a budget. A sweep from
+ * commit to commit comes back to the same blocks, so the last ones are kept; on
+ * a hostile device it would never end, so its work is limited.
  *
- * Contract: memory is READING_NR_KEPT blocks. What a block costs is counted
- * in work; a block that must be read counts as READING_WORK_BLOCK.
+ * Contract: memory is READING_NR_KEPT blocks. Callers add what they do to work;
+ * a block that is read from the device adds READING_WORK_BLOCK.
  */
 #ifndef HISTORY_READING_H
 #define HISTORY_READING_H
@@ -28,8 +28,9 @@ int era_reading_init(struct era_reading *reading, const struct era_scan *scan);
 void era_reading_release(struct era_reading *reading);
 
 /*
- * The contents of a sound block, as era_scan_read() gives them; NULL where
- * the device no longer does. They stay until another block is asked for.
+ * The contents of a sound block, as era_scan_read() gives them; NULL where the
+ * device no longer gives the block. The contents stay until another block is
+ * asked for.
  */
 const uint8_t *era_reading_get(struct era_reading *reading, uint64_t block);
 
