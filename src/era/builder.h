@@ -3,9 +3,9 @@
  * The sink that writes metadata to a device: array blocks and btree nodes as
  * the visit goes on, the space map and the superblock at the commit.
  *
- * Contract: before the commit returns 0 nothing on the device is taken for
- * whole. On another device the old superblock is made invalid first; in place
- * the old state stays whole, for nothing it uses is overwritten.
+ * Contract: until the commit returns 0, nobody takes what was built for whole.
+ * On another device the old superblock is made invalid first. In place the old
+ * state stays whole, for no block that it uses is overwritten.
  */
 #ifndef ERA_BUILDER_H
 #define ERA_BUILDER_H
@@ -23,31 +23,31 @@ struct era_builder {
 	struct block_allocator allocator;
 	struct block_writer writer;
 	struct btree_build writeset_tree;
-	struct writeset_list writesets; /* whose tree is to be built */
-	struct array_build array;	/* the bitset, or the eras, at hand */
-	uint64_t nr_needed;		/* blocks, as far as is known */
-	uint32_t era;			/* of the writeset at hand */
+	struct writeset_list writesets; /* to be put into the writeset tree */
+	struct array_build array; /* the bitset or era array being built */
+	uint64_t nr_needed;	  /* metadata blocks, as far as is known */
+	uint32_t era;		  /* of the writeset being built */
 	uint32_t nr_bits;
-	uint64_t index; /* of the space map; 0: it comes last */
+	uint64_t index; /* block of the space map's index; 0: the last block */
 	bool in_place;
 	bool in_eras;	   /* array is the era array */
 	bool has_snapshot; /* the first visit was the snapshot's */
 
-	struct era_superblock sb;	/* as it will be */
+	struct era_superblock sb;	/* the new superblock */
 	struct era_superblock snapshot; /* its copy, where one is built */
 };
 
 /*
- * For a device that holds nothing to be kept. Metadata will fill it from
- * block 1 on.
+ * For a device that holds nothing to be kept. The new metadata takes its blocks
+ * from block 1 on.
  */
 int era_builder_init(struct era_builder *builder, struct era_device *device,
 		     struct era_report *report);
 
 /*
- * For a transaction within existing metadata: blocks in reserved are left
- * alone; those that stay in use are counted in builder->allocator.refs by
- * the caller before the visit.
+ * For a transaction within existing metadata. No block of reserved is written.
+ * Before the visit the caller counts the blocks that stay in use, in
+ * builder->allocator.refs.
  */
 int era_builder_init_in_place(struct era_builder *builder,
 			      struct era_device *device,
@@ -55,17 +55,17 @@ int era_builder_init_in_place(struct era_builder *builder,
 			      struct era_report *report);
 
 /*
- * Gives the space map's index the first block of the transaction. The kernel's
- * commits end with theirs, so that this one cannot be taken for the next after
- * one of them.
+ * Gives the space map's index the first block of the transaction. A commit of
+ * the kernel ends with its index, so this transaction cannot be taken for the
+ * one that came next after a commit of the kernel.
  */
 int era_builder_place_index(struct era_builder *builder);
 
 void era_builder_release(struct era_builder *builder);
 
 /*
- * After one visit: what it brought becomes the metadata snapshot, and the
- * next visit brings the live metadata.
+ * Called after one visit: what this visit brought becomes the metadata
+ * snapshot, and the next visit brings the live metadata.
  */
 int era_builder_take_snapshot(struct era_builder *builder);
 
@@ -75,7 +75,7 @@ int era_builder_take_snapshot(struct era_builder *builder);
  */
 int era_builder_commit(struct era_builder *builder);
 
-/* Reports err, what an allocation or a write returned; returns err. */
+/* Reports err, which an allocation or a write returned; returns err. */
 int era_builder_report(struct era_builder *builder, int err);
 
 #endif

@@ -9,14 +9,13 @@
 
 enum {
 	ERA_CHECK_SUPERBLOCK_ONLY = 1 << 0,
-	/* no look for a newer history among unreferenced blocks */
+	/* do not look for a newer history among orphans */
 	ERA_CHECK_REACHABLE_ONLY = 1 << 1,
 };
 
 /*
- * Reports everything that is wrong, not only the first. Returns 0 where the
- * check could be carried out, whatever it found (report->nr tells), or
- * -ENOMEM.
+ * Reports all problems, not only the first. Returns 0 where the check could be
+ * carried out, whatever it found (report->nr tells), or -ENOMEM.
  */
 int era_check(struct era_device *device, unsigned int flags,
 	      struct era_report *report);

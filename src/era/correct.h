@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Damaged blocks set right by their own checksum. Much of a block is fixed by
- * the format (its number, sizes, zeroes behind the last entry); with that put
- * back, and at most one bit of the rest flipped or one run of zeroes restored,
- * the checksum is right again where no more than that was damaged, and proves
- * it.
+ * Correction of damaged blocks, which their own checksum confirms. The format
+ * fixes much of a block: its number, sizes, the zeroes behind the last entry.
+ * The correction puts these back, and tries for the rest to flip one bit or to
+ * zero one run of words. Where no more than that was damaged, the checksum is
+ * right again and proves the result.
  *
- * Contract: nothing is guessed that the checksum does not confirm. A block
- * damaged otherwise passes for one so damaged with a chance of 2^-32 for each
- * of the forms that are tried; with as many as a block has bits and runs, that
- * is 2^-14.
+ * Contract: the checksum confirms every correction. For each form that is
+ * tried, a block that was damaged otherwise passes with a chance of 2^-32.
+ * There are as many forms as a block has bits and runs, so the chance is 2^-14
+ * in all.
  */
 #ifndef ERA_CORRECT_H
 #define ERA_CORRECT_H
@@ -22,17 +22,18 @@
  */
 bool era_correct_block(uint8_t *data, uint64_t block, uint64_t nr_blocks);
 
-/* Where more blocks than this are damaged, it is not rot. */
+/* Where more blocks than this are damaged, rot is not the cause. */
 #define ERA_CORRECT_MAX 1024
 
 /*
- * Tries the blocks of the scan that look like metadata and are not sound, the
- * first ERA_CORRECT_MAX of them; from then on the device reads those that could
- * be corrected so, and the scan knows their roles. Returns 0 or -ENOMEM.
+ * Tries to correct the blocks of the scan that look like metadata and are not
+ * sound, the first ERA_CORRECT_MAX of them. From then on reads of the device
+ * give the corrected contents, and the scan has the roles of these blocks.
+ * Returns 0 or -ENOMEM.
  */
 int era_correct(struct era_substitutes *corrected, struct era_scan *scan);
 
-/* The device reads what stands there again. */
+/* Reads of the device give its own contents again. */
 void era_correct_release(struct era_substitutes *corrected,
 			 struct era_device *device);
 

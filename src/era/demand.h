@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The sink that counts what the builder would take, so that a device that is
- * too small can be left as it was.
+ * The sink that counts the blocks that the builder would take, so that a device
+ * that is too small can be left as it was.
  */
 #ifndef ERA_DEMAND_H
 #define ERA_DEMAND_H
@@ -13,7 +13,7 @@ struct era_demand {
 	struct era_visitor visitor;
 	struct era_report *report;
 	struct writeset_list writesets;
-	uint64_t nr_blocks; /* of the superblock and all arrays */
+	uint64_t nr_blocks; /* metadata blocks of superblock and arrays */
 };
 
 /*
@@ -23,7 +23,7 @@ struct era_demand {
 void era_demand_init(struct era_demand *demand, struct era_report *report);
 void era_demand_release(struct era_demand *demand);
 
-/* The fewest metadata blocks that suffice, after the visit. */
+/* The least number of metadata blocks that suffices; after the visit. */
 uint64_t era_demand_nr_blocks(const struct era_demand *demand);
 
 #endif

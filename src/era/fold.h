@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Folding: for each data block the greatest era that any layer dates it to,
- * window by window over the data blocks, each layer's blocks read once.
+ * Folding finds for each data block the greatest era that any layer dates it
+ * to. It goes over the data blocks window by window.
  *
  * Contract: a window is a whole number of bitset blocks, and so of era-array
  * blocks (509 words of 64 bits are 32 x 1018 eras), so no array block is read
@@ -17,20 +17,20 @@
 
 struct era_fold {
 	struct era_device *device;
-	struct era_report *report; /* told of each array block lost */
+	struct era_report *report; /* gets each array block that is lost */
 	uint32_t nr_blocks;	   /* data blocks */
 	struct era_layers layers;  /* borrowed */
 	bool strict; /* a lost value ends the fold with -EUCLEAN */
 
-	/* eras of data blocks [first, first + nr), ascending, no gaps; may be
-	 * NULL */
+	/* Called with the eras of the data blocks [first, first + nr). Windows
+	 * ascend and leave no gap. May be NULL. */
 	int (*window)(void *arg, uint32_t first, const uint32_t *eras,
 		      size_t nr);
-	/* called before the window is given out that it is about; or NULL */
+	/* called before window() is, for blocks of the same window; or NULL */
 	era_raised_fn raised;
 	void *arg;
-	/* set by the fold: the lowest era in which an orphan dates a data
-	 * block later than what is reachable; 0 where none does */
+	/* set by the fold: the lowest era in which an orphan dates a data block
+	 * later than the reachable layers do; 0: none does */
 	uint32_t lowest_raise;
 };
 

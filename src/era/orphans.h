@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What intact blocks say that nothing reachable leads to: writesets that old
- * leaves of the writeset tree name, and blocks of old era arrays.
+ * What orphans say, the sound blocks that nothing reachable leads to: writesets
+ * that old leaves of the writeset tree name, and blocks of old era arrays.
  *
- * Along one history what was written since an era only grows, so in an
- * undisturbed one these repeat what is reachable. What they say beyond it is
- * the mark of a newer history.
+ * Along one history what was written since an era only grows. So in an
+ * undisturbed history orphans only repeat what is reachable, and an orphan that
+ * says more is the mark of a newer history.
  */
 #ifndef ERA_ORPHANS_H
 #define ERA_ORPHANS_H
@@ -20,13 +20,14 @@ struct orphan_writeset {
 	uint64_t root;
 	uint64_t leaf; /* the block that names it, the last one found */
 	/*
-	 * As far as its blocks are intact. Leaves can name a tree any number of
-	 * times: it was loaded once, and all that name it with this length
-	 * share its slots, which are the first's.
+	 * The bitset, as far as its blocks are sound. Leaves can name one
+	 * bitset any number of times. It is loaded once: all writesets that
+	 * name it with this length share its slots, which the first of them
+	 * owns.
 	 */
 	struct array_map words;
-	bool shared; /* the slots are another's */
-	/* of the first: all eras that the tree is named for, ascending */
+	bool shared; /* another writeset owns the slots */
+	/* in the owner: all eras that the bitset is named for, ascending */
 	const uint32_t *eras;
 	uint32_t nr_eras;
 };
@@ -34,45 +35,46 @@ struct orphan_writeset {
 struct era_orphans {
 	const struct era_scan *scan;
 	/*
-	 * The index under which btree leaves file each array block, one more
-	 * than it; 0: none does; CLAIM_DISPUTED: they disagree, so the block
-	 * was used again and its index is not known.
+	 * For each array block one more than the index under which btree leaves
+	 * file it. 0: no leaf files it. CLAIM_DISPUTED: leaves disagree, so the
+	 * block was reused and its index is not known.
 	 */
 	uint32_t *claims;
 
 	struct orphan_writeset *writesets; /* by era, then root */
 	size_t nr_writesets;
 
-	/* Orphan era-array blocks; versions[i] holds the i-th found of each
-	 * index. */
+	/* Orphan era-array blocks: the map era_versions[i] holds the i-th block
+	 * that was found of each index. */
 	struct array_map *era_versions;
 	size_t nr_era_versions;
 
-	/* Bitset blocks in orphan bitsets that no leaf names, likewise. */
+	/* The same for the blocks of orphan bitsets that no leaf names. */
 	struct array_map *word_versions;
 	size_t nr_word_versions;
 
 	uint32_t greatest_era; /* that any writeset leaf names; 0 for none */
 
-	uint32_t *eras; /* of all writesets, tree by tree */
+	uint32_t *eras; /* of all writesets, bitset by bitset */
 	/*
-	 * No kernel leaves so many names, or trees that have so much in common,
-	 * that all of it comes to more than a few times the device's blocks.
-	 * What is past that was not looked at, and its layer says that any data
-	 * block can have been written in any era that is named.
+	 * There were more than ERA_ORPHANS_MAX writesets, or walking their
+	 * bitsets took more than ERA_ORPHANS_VISITS times the device's blocks.
+	 * No kernel leaves that. The rest was not looked at; a layer stands for
+	 * it which says that any data block can have been written in any era
+	 * that is named.
 	 */
 	bool too_many;
 };
 
-/* Writesets that are kept, and times the device's blocks that are walked. */
 #define ERA_ORPHANS_MAX (1u << 17)
 #define ERA_ORPHANS_VISITS 4u
 
 #define CLAIM_DISPUTED UINT32_MAX
 
 /*
- * Collects what is not in reachable. nr_blocks (data) bounds the indexes.
- * disputed: also take array blocks whose index is disputed, under each index.
+ * Collects the orphans: all sound blocks that are not in reachable. nr_blocks,
+ * in data blocks, bounds the indexes. disputed: also take array blocks whose
+ * index is disputed, under each index.
  */
 int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 		     const struct block_set *reachable, uint32_t nr_blocks,
@@ -80,8 +82,8 @@ int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 void era_orphans_release(struct era_orphans *orphans);
 
 /*
- * Appends the layers, of class trust: one for each writeset and each version of
- * the era array. 0 or -ENOMEM.
+ * Appends layers of class trust: one for each writeset and each version of the
+ * era array. Returns 0 or -ENOMEM.
  */
 int era_layers_add_orphans(struct era_layers *layers,
 			   const struct era_orphans *orphans,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Array blocks that no parent leads to any more, by their index, and how many
- * arrays lack a block of that index.
+ * Pieces are array blocks that no parent leads to any more. This groups them by
+ * their index in their array, and tells how many arrays lack a block of that
+ * index.
  *
- * Contract: what is asked of an index costs the logarithm of how many indexes
- * there are, however many pieces have it and however many arrays lack it.
+ * Contract: a question about an index costs the logarithm of the number of
+ * indexes, however many pieces have that index and however many arrays lack it.
  */
 #ifndef ERA_PIECES_H
 #define ERA_PIECES_H
@@ -18,25 +19,25 @@ struct piece {
 	uint32_t index;
 	uint32_t block;
 	uint32_t node;	/* the btree leaf that files it, 0 for none */
-	uint32_t group; /* of those with its index */
-	bool placed;
+	uint32_t group; /* of the pieces with the same index */
+	bool placed;	/* in an array again */
 };
 
-/* Arrays, by their numbers: where it is but one, the sum is its number. */
+/* A set of numbered arrays. Where nr is 1, sum is the number of the array. */
 struct piece_gaps {
 	uint64_t nr;
 	uint64_t sum;
 };
 
-/* Those with the same index. */
+/* The pieces with one index. */
 struct piece_group {
 	uint32_t index;
-	uint32_t nr;	   /* not placed */
-	uint32_t nr_loose; /* of these, without a leaf */
-	struct piece_gaps filled;
+	uint32_t nr;		  /* pieces that are not placed */
+	uint32_t nr_loose;	  /* of these, pieces without a leaf */
+	struct piece_gaps filled; /* arrays that have a block of this index */
 	/*
-	 * A Fenwick tree: of the arrays whose last group is among those that
-	 * this node sums.
+	 * A node of a Fenwick tree over the groups: the arrays whose last group
+	 * is one of those that this node sums.
 	 */
 	struct piece_gaps ends;
 };
@@ -44,34 +45,38 @@ struct piece_group {
 struct pieces {
 	struct piece *pieces;
 	size_t nr;
-	size_t max; /* no more are taken */
-	bool too_many;
+	size_t max;		    /* no more pieces are taken */
+	bool too_many;		    /* more than max were offered */
 	struct piece_group *groups; /* by index */
 	size_t nr_groups;
 };
 
-/* The next piece. Returns 0 or -ENOMEM; past the maximum too_many is set. */
+/* Adds a piece. Returns 0 or -ENOMEM; past the maximum too_many is set. */
 int pieces_add(struct pieces *pieces, uint32_t index, uint32_t block,
 	       uint32_t node);
 
-/* Whether two of the pieces from first on have the same index; or -ENOMEM. */
+/* Returns whether two of the pieces from first on have the same index, or
+ * -ENOMEM. */
 int pieces_repeat(const struct pieces *pieces, size_t first);
 
-/* After the last was added, and before any of what follows. 0 or -ENOMEM. */
+/* Groups the pieces, after the last was added and before any call below.
+ * Returns 0 or -ENOMEM. */
 int pieces_group(struct pieces *pieces);
 
 /* The group of pieces with this index, NULL where there are none. */
 struct piece_group *pieces_at(const struct pieces *pieces, uint32_t index);
 
+/* Takes note that a piece is placed. */
 void pieces_place(struct pieces *pieces, struct piece *p);
 
-/* An array with this number is to have blocks of the indexes below end. */
+/* Takes note that array number is to have blocks of all indexes below end. */
 void pieces_expect(struct pieces *pieces, uint64_t number, uint32_t end);
 
-/* The array has one of the group's index, which is below its end. */
+/* Takes note that array number has a block of the group's index, which is below
+ * the end of the array. */
 void pieces_fill(struct piece_group *group, uint64_t number);
 
-/* The arrays that lack the group's index. */
+/* The arrays that lack a block of the group's index. */
 struct piece_gaps pieces_gaps(const struct pieces *pieces,
 			      const struct piece_group *group);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What every block of a metadata device looks like on its own, reachable or
- * not: the first step of everything that does not trust the superblock.
+ * The role of every block of a metadata device, reachable or not: what the
+ * block is by itself. Whatever does not trust the superblock begins with a
+ * scan.
  */
 #ifndef ERA_SCAN_H
 #define ERA_SCAN_H
@@ -13,7 +14,7 @@ enum era_role {
 	ROLE_UNREADABLE, /* the device does not give it */
 	ROLE_FORMER,	 /* sound, of an earlier life (history/former.h) */
 	ROLE_UNKNOWN,	 /* damaged or foreign */
-	ROLE_SUPERBLOCK, /* the superblock or a metadata snapshot's */
+	ROLE_SUPERBLOCK, /* the superblock or a metadata snapshot's copy */
 	ROLE_INTERNAL,	 /* btree node with children */
 	ROLE_COUNTS,	 /* btree leaf of 4-byte values: ref counts */
 	ROLE_POINTERS,	 /* btree leaf of 8-byte values: an array's */
@@ -26,8 +27,8 @@ enum era_role {
 };
 
 /*
- * What a block that belongs at block is: ROLE_ZERO where nothing is there,
- * ROLE_UNKNOWN where it is not sound.
+ * The role of the contents of a block whose number is block: ROLE_ZERO where
+ * they are all zero, ROLE_UNKNOWN where they are not sound.
  */
 enum era_role era_role_of(const uint8_t *data, uint64_t block);
 
@@ -37,23 +38,22 @@ struct era_scan {
 	uint8_t *roles; /* enum era_role of each block */
 	struct block_set unreadable;
 	uint64_t nr_unreadable;
-	bool told; /* roles of blocks that nobody has read */
-	/* of the device, while another scan of it is in use */
+	bool told; /* some roles were told and not read */
+	/* what the device held before this scan, to be put back at its end */
 	const uint64_t *known_before;
 	int surprise_before;
 };
 
 /*
- * Reads the whole device once. Once it is finished, a read that fails
- * elsewhere than in its unreadable blocks is a surprise (device.h).
- * Returns 0 or -ENOMEM.
+ * Reads the whole device once. After that, a read that fails at a block that
+ * the scan could read is a surprise (device.h). Returns 0 or -ENOMEM.
  */
 int era_scan_init(struct era_scan *scan, struct era_device *device);
 
 /*
- * The same in steps, for whoever reads most of the device anyway: after a
- * start the roles of blocks that were read and checked are told, and a finish
- * reads the others.
+ * The same in steps, for a caller that reads most of the device anyway. After
+ * the start the caller tells the roles of the blocks that it has read and
+ * checked; the finish reads the other blocks.
  */
 int era_scan_start(struct era_scan *scan, struct era_device *device);
 int era_scan_finish(struct era_scan *scan);
@@ -74,7 +74,7 @@ static inline enum era_role era_scan_role(const struct era_scan *scan,
 				       : ROLE_UNKNOWN;
 }
 
-/* Whether a block of this role has the right checksum, whatever it is. */
+/* Whether blocks of this role have the right checksum. */
 static inline bool era_role_is_sound(enum era_role role)
 {
 	return role > ROLE_UNKNOWN && role < ROLE_UNREAD;
@@ -86,15 +86,16 @@ static inline bool era_role_is_node(enum era_role role)
 }
 
 /*
- * Reads a block of a role that is checked again, for nothing keeps a device
- * from changing in between. Returns 0, what the read says, or -ESTALE; either
- * is a surprise.
+ * Reads a block and checks that its role is still that of the scan, for nothing
+ * keeps a device from changing in between. Returns 0, the errno of the read, or
+ * -ESTALE where the role is another one. Each error is a surprise.
  */
 int era_scan_read(const struct era_scan *scan, uint64_t block, void *data);
 
 /*
- * Calls fn for each block of this role that skip (or NULL) does not hold, in
- * ascending order, with its contents. Stops at the first non-zero result.
+ * Calls fn with each block of this role and its contents, in ascending order,
+ * but for the blocks of skip, which may be NULL. Stops at the first non-zero
+ * result of fn and returns it.
  */
 int era_scan_each(const struct era_scan *scan, enum era_role role,
 		  const struct block_set *skip,

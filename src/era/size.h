@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * Blocks of metadata just written for nr_blocks data blocks with no writeset,
- * on a metadata device of nr_metadata_blocks.
+ * The number of blocks in use of metadata that was just written, for nr_blocks
+ * data blocks and with no writeset, on a metadata device of nr_metadata_blocks.
  */
 uint64_t era_size_minimum(uint32_t nr_blocks, uint64_t nr_metadata_blocks);
 
@@ -27,23 +27,24 @@ enum era_size_part {
 /*
  * The most blocks that dm-era can come to use at a time.
  *
- * A transaction copies what it changes before the old is free, so of all that
- * can change there are two: the era array, which a digest changes everywhere
- * within one transaction, the open writeset, the writeset tree, the space
- * map. A metadata snapshot keeps a third era array and tree, and the
- * writesets that were not digested when it was taken. Btree nodes count as a
- * third full, the least that the kernel leaves them (rebalance_children(),
- * dm-btree-remove.c).
+ * A transaction copies a block that it changes, and the old block is free only
+ * after the commit. So everything that can change is there twice: the era
+ * array, which a digest changes everywhere within one transaction, the open
+ * writeset, the writeset tree and the space map. A metadata snapshot keeps a
+ * third era array and writeset tree, and the writesets that were not digested
+ * when it was taken. Btree nodes count as a third full, the least that the
+ * kernel leaves them (rebalance_children(), dm-btree-remove.c).
  */
 struct era_size {
 	struct {
-		uint64_t each;	 /* blocks of one */
-		uint32_t copies; /* at a time */
+		uint64_t each;	 /* blocks of one copy */
+		uint32_t copies; /* at the same time */
 	} parts[ERA_SIZE_NR_PARTS];
-	uint64_t nr_blocks; /* of all; may exceed MAX_METADATA_BLOCKS */
+	uint64_t nr_blocks; /* in all; may exceed MAX_METADATA_BLOCKS */
 };
 
-/* For nr_eras eras not digested at a time; snapshot: one may be held. */
+/* nr_eras: eras that may wait to be digested at the same time. snapshot: a
+ * metadata snapshot may be held. */
 void era_size_worst_case(struct era_size *size, uint32_t nr_blocks,
 			 uint32_t nr_eras, bool snapshot);
 

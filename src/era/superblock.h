@@ -18,11 +18,11 @@
 #define ERA_WRITESET_VALUE_SIZE 12
 
 struct era_superblock {
-	uint64_t location; /* block it was read from */
+	uint64_t location; /* the block that it was read from */
 	uint32_t flags;
 	struct era_geometry geometry;
 	struct space_map_root space_map;
-	/* the open writeset; root 0: archived, none is open */
+	/* the open writeset; root 0: no writeset is open */
 	uint32_t writeset_nr_bits;
 	uint64_t writeset_root;
 	uint64_t writeset_tree_root;
@@ -30,26 +30,27 @@ struct era_superblock {
 	uint64_t metadata_snap; /* 0, or where the copy is */
 };
 
-/* From and to the bytes of a block; no checks, no checksum. */
+/* Convert from and to the bytes of a block, without checks or checksum. */
 void era_superblock_get(struct era_superblock *sb, const uint8_t *data);
 void era_superblock_put(uint8_t *data, const struct era_superblock *sb);
 
 /*
- * What is wrong with a block as the superblock at location, in one sentence
- * to buf, or NULL: magic, checksum, place, version, geometry. Names thin and
- * cache metadata, XML and a restore that was cut short.
+ * What is wrong with a block that should be the superblock at location: magic,
+ * checksum, place, version, geometry. Returns one sentence, which may be in
+ * buf, or NULL where nothing is wrong. Thin and cache metadata, XML, and a
+ * restore that was cut short are named as such.
  */
 const char *era_superblock_fault(const uint8_t *data, uint64_t location,
 				 char *buf, size_t size);
 
 bool era_superblock_has_magic(const uint8_t *data);
 
-/* Whether era_superblock_invalidate wrote it: it is not meant to be sound. */
+/* Whether era_superblock_invalidate() has written the block. */
 bool era_superblock_is_unfinished(const uint8_t *data);
 
 /*
- * Puts back, in a damaged superblock at location, what the format fixes and
- * what the kernel always leaves zero.
+ * Puts the fields of a damaged superblock at location right that the format
+ * fixes, or that the kernel always leaves zero.
  */
 void era_superblock_restore(uint8_t *data, uint64_t location);
 
@@ -65,8 +66,9 @@ int era_superblock_read(struct era_superblock *sb, struct era_device *device,
 			uint64_t location, struct era_report *report);
 
 /*
- * Whether device is shorter than the space map says, reported with severity:
- * it, or a copy of it, was cut off, and with that what is beyond the trees.
+ * Whether device is shorter than the space map says, reported with severity. It
+ * was then cut off, or is a copy that was cut off. What a newer history left
+ * may have been in the part that is missing.
  */
 bool era_superblock_is_cut_off(const struct era_superblock *sb,
 			       const struct era_device *device,
@@ -81,15 +83,15 @@ bool era_superblock_is_too_long(const struct era_superblock *sb,
 				struct era_report *report);
 
 /*
- * Writes a block that holds the magic, a readable note and a checksum that
- * cannot match, so that neither the kernel nor a reader takes the device for
- * whole or for empty, and flushes it.
+ * Writes and flushes a superblock that holds the magic, a readable note and a
+ * checksum that cannot match, so that neither the kernel nor a reader takes the
+ * device for whole or for empty.
  */
 int era_superblock_invalidate(struct era_device *device);
 
 /*
- * Flushes what was written, writes the superblock to its location and
- * flushes that: the commit point of every writer.
+ * The commit point of every writer: flushes what was written before, writes the
+ * superblock to its location and flushes again.
  */
 int era_superblock_commit(struct era_device *device,
 			  const struct era_superblock *sb);

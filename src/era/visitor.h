@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The street that all metadata moves along: a source calls, a sink is called.
- * The room era/ has sources and sinks on devices, format/ has those on files,
- * and they meet here and nowhere else.
+ * The interface through which all metadata moves: a source calls it, a sink is
+ * called. src/era has sources and sinks for devices, src/format has those for
+ * files, and the two directories meet here and nowhere else.
  *
  * Contract, in order, each part given in ascending batches without gaps:
  *   superblock,
  *   then for each writeset, eras ascending (from XML in any order):
  *     writeset_begin, writeset_words... (all of its words), writeset_end,
  *   then eras... (all nr_blocks entries), then end.
- * A member returns 0 or a negative errno, which ends the visit and comes back
- * from the source. A source that fails does not call end.
+ * A member returns 0 or a negative errno. An errno ends the visit, and the
+ * source returns it. A source that fails does not call end.
  */
 #ifndef ERA_VISITOR_H
 #define ERA_VISITOR_H
@@ -20,7 +20,7 @@
 
 #include "base/report.h"
 
-/* What a superblock says of the device, without where things lie. */
+/* What a superblock says of the origin, and nothing of the metadata device. */
 struct era_geometry {
 	uint8_t uuid[16];
 	uint32_t data_block_size; /* sectors of 512 bytes, a multiple of 8 */
@@ -40,13 +40,14 @@ struct era_visitor {
 	int (*writeset_words)(struct era_visitor *visitor, uint32_t first_word,
 			      const uint64_t *words, size_t nr);
 	int (*writeset_end)(struct era_visitor *visitor);
-	/* eras[i]: the last era data block first_block + i was written in */
+	/* eras[i]: the era in which data block first_block + i was last
+	 * written */
 	int (*eras)(struct era_visitor *visitor, uint32_t first_block,
 		    const uint32_t *eras, size_t nr);
 	int (*end)(struct era_visitor *visitor);
 };
 
-/* Words of a bitset of nr_bits. */
+/* How many words a bitset of nr_bits has. */
 static inline uint32_t era_nr_words(uint32_t nr_bits)
 {
 	return (uint32_t)(((uint64_t)nr_bits + 63) / 64);
@@ -74,8 +75,8 @@ struct era_range_visitor {
 #define ERA_MAX_NR_BLOCKS (UINT32_C(1) << 31)
 
 /*
- * 0, or -EINVAL with a reported sentence: a data block size that is 0 or no
- * multiple of 8, or 2^31 data blocks or more.
+ * Returns 0, or -EINVAL, reported, for a data block size that is 0 or no
+ * multiple of 8, or for 2^31 data blocks or more.
  */
 int era_geometry_check(const struct era_geometry *geometry,
 		       struct era_report *report,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Writesets as a sink is given them, to be put into the order of their eras:
- * XML may have them in any. 16 bytes each, and each takes a metadata block at
- * the least.
+ * The writesets that a sink was given, to be sorted by era: XML may have them
+ * in any order. A writeset takes 16 bytes here, and at least one block of the
+ * metadata device, which bounds the list.
  */
 #ifndef ERA_WRITESET_LIST_H
 #define ERA_WRITESET_LIST_H
