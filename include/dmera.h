@@ -31,36 +31,38 @@ extern "C" {
  * prints nothing, changes nothing on the device, handles no signal and never
  * ends the process.
  *
- * Of whichever function these values say what the metadata is:
+ * These values say what is wrong with the metadata, whichever function returns
+ * them:
  *
- * -EUCLEAN: it is damaged: run era_repair(8).
+ * -EUCLEAN: the metadata is damaged; run era_repair(8).
  *
- * -ENOTUNIQ: a newer history than the superblock's is there: an old state was
- * written over it, and writes are forgotten; run era_repair(8).
+ * -ENOTUNIQ: an old state was written over a newer history, and writes are
+ * forgotten; run era_repair(8).
  *
- * -ESTALE: the superblock is older than what it leads to, or has forgotten an
- * era that was open; run era_repair(8).
+ * -ESTALE: the superblock is not that of the last commit, or has forgotten an
+ * open writeset; run era_repair(8).
  *
- * -EMEDIUMTYPE: it is no metadata of dm-era.
+ * -EMEDIUMTYPE: the device holds no metadata of dm-era.
  *
- * -EOVERFLOW: it is cut off: more metadata blocks belong to it than there are;
- * copy all of the device.
+ * -EOVERFLOW: the device is cut off, for the metadata has more blocks than the
+ * device; copy all of it.
  *
- * -EOPNOTSUPP: its version is none that the library knows.
+ * -EOPNOTSUPP: the library does not know this version of the metadata.
  *
  * -ENODATA: no metadata snapshot is held.
  *
- * Blocks that cannot be read are -EIO, or what else a read fails with.
+ * Where a block cannot be read, the value is -EIO, or another one with which a
+ * read fails.
  *
- * Any number of threads may use handles, the same one too, at the same time;
+ * Any number of threads may use handles at the same time, also the same handle;
  * only dmera_close() must be alone. A callback runs on the thread that made
- * the call, and may itself call the library, with the same handle too, but for
- * dmera_close() of that handle. It must return: a longjmp() or a C++ exception
- * out of it leaks what the call holds. After a fork() both processes may use
- * and close the handle; a file stays locked until both have closed it.
+ * the call. It may itself call the library, also with the same handle, but not
+ * dmera_close() of that handle. A callback must return: a longjmp() or a C++
+ * exception out of it leaks what the call holds. After a fork() both processes
+ * may use and close the handle; a file stays locked until both have closed it.
  *
- * No pointer may be NULL unless it says so: -EINVAL is returned where one is,
- * and nothing is called. An arg is handed on and never looked at.
+ * No pointer may be NULL unless the function says so: otherwise the function
+ * returns -EINVAL and calls nothing. An arg is handed on and never looked at.
  *
  * Data blocks are the tracking blocks of the origin, numbered from 0; nr_blocks
  * and data_block_size say how many there are and how large. Metadata blocks
@@ -107,9 +109,9 @@ struct dmera_problem {
  * @arg: as given to dmera_open()
  * @problem: lives, as all that it points to, until the function returns
  *
- * Called from within whichever call has found the problem, dmera_open() among
- * them, and on its thread: where several threads use a handle it is called by
- * several at a time. It may not close the handle, and must return.
+ * The call that has found the problem calls it, dmera_open() among them, on the
+ * thread of that call. Where several threads use a handle, several can call it
+ * at the same time. It must not close the handle, and must return.
  */
 typedef void (*dmera_problem_fn)(void *arg,
 				 const struct dmera_problem *problem);
@@ -124,7 +126,7 @@ enum dmera_open_flag {
 /**
  * dmera_open() - open a metadata device
  * @handle: where the handle is stored; NULL where the call fails
- * @path: a block device or a file; need not live on
+ * @path: a block device or a file; the library keeps a copy of the name
  * @flags: 0, or any of DMERA_SNAPSHOT, DMERA_SHARED, DMERA_REACHABLE_ONLY
  * @problem: told of whatever fails with this handle, or NULL
  * @arg: first argument of problem(), may be NULL
@@ -132,20 +134,18 @@ enum dmera_open_flag {
  * A block device is opened exclusively, and a file is locked against writers,
  * because what somebody is writing at the same time cannot be read.
  *
- * With DMERA_SNAPSHOT the handle reads the metadata snapshot, which is the one
- * thing that can be read of a device in use; nothing is locked. With
- * DMERA_SHARED nothing is locked either, and it is for the caller to know that
- * nobody writes.
+ * With DMERA_SNAPSHOT the handle reads the metadata snapshot; nothing else can
+ * be read of a device in use. Nothing is locked then. With DMERA_SHARED nothing
+ * is locked either, and the caller has to know that nobody writes.
  *
  * dmera_written_since(), dmera_check() and dmera_dump() with
- * DMERA_DUMP_LOGICAL look at blocks that nothing leads to as well: where those
- * know of a newer history than the superblock, an old state was written over
- * it, and writes are forgotten. With DMERA_REACHABLE_ONLY they do not, because
- * the caller knows that what is there is left over from before the device was
- * last formatted.
+ * DMERA_DUMP_LOGICAL also look for a newer history among unreferenced blocks:
+ * if there is one, an old state was written over it, and writes are forgotten.
+ * With DMERA_REACHABLE_ONLY they do not look for it: the caller knows that
+ * these blocks are left from before the device was last formatted.
  *
- * Nothing is read yet, so a device whose metadata is damaged can be opened,
- * and checked.
+ * dmera_open() reads no metadata, so a device whose metadata is damaged can be
+ * opened and checked.
  *
  * Return: 0; -EBUSY where the device is in use; -EISDIR or -EINVAL for what is
  * neither a block device nor a file; -EINVAL for an unknown flag or a NULL
@@ -162,19 +162,20 @@ int dmera_open(struct dmera **handle, const char *path, unsigned int flags,
  * @problem: told of whatever fails with this handle, or NULL
  * @arg: first argument of problem(), may be NULL
  *
- * The descriptor is opened anew, by /proc/self/fd, and all is as of
- * dmera_open(). It is neither used nor closed: the caller closes it, before or
- * after the handle, and its file position, flags and locks stay as they are.
+ * The library opens the device of the descriptor anew, by /proc/self/fd, and
+ * goes on as dmera_open() does. It neither uses nor closes the descriptor: the
+ * caller closes it, before or after the handle, and its file position, flags
+ * and locks stay as they are.
  *
- * What the caller has claimed (O_EXCL) or locked (flock(2), LOCK_EX) by this
- * descriptor is in use for the library, too: give DMERA_SHARED then, as nobody
- * else writes.
+ * A device that the caller has claimed (O_EXCL), or a file that the caller has
+ * locked (flock(2), LOCK_EX), by this descriptor is in use for the library,
+ * too. Give DMERA_SHARED then, since nobody else writes.
  *
- * With DMERA_SHARED or DMERA_SNAPSHOT a descriptor will do that the process may
- * not open anew, as one that was handed to it: a duplicate of it is read, until
- * dmera_close(). What is on the device counts, and not what its page cache
- * holds: a block device must have been opened with O_DIRECT for that, or it is
- * refused with -EACCES.
+ * A process may be unable to open the device of a descriptor anew, if the
+ * descriptor was handed to it. With DMERA_SHARED or DMERA_SNAPSHOT the library
+ * then reads a duplicate of the descriptor, until dmera_close(). To read what
+ * is on a block device, and not what its page cache holds, the descriptor must
+ * have been opened with O_DIRECT; without that it is refused with -EACCES.
  *
  * Return: as of dmera_open(); -EBADF for what is no descriptor, or none to
  * read from; -EACCES for a block device that would be read from the page cache;
@@ -187,8 +188,8 @@ int dmera_open_fd(struct dmera **handle, int fd, unsigned int flags,
  * dmera_close() - close a metadata device
  * @handle: from dmera_open(), or NULL
  *
- * No other call with this handle may be under way: not on another thread, and
- * not on this one, so that no callback of such a call may close it.
+ * No other call with this handle may be under way, neither on another thread
+ * nor on this one. So a callback must not close the handle of its own call.
  */
 void dmera_close(struct dmera *handle);
 
@@ -214,12 +215,12 @@ struct dmera_superblock {
  * @handle: from dmera_open()
  * @superblock: filled in where the call succeeds
  *
- * With DMERA_SNAPSHOT the first three members and current_era are those of the
- * snapshot, which knows of writes in the eras below current_era.
+ * With DMERA_SNAPSHOT, uuid, data_block_size, nr_blocks and current_era are
+ * those of the snapshot, which knows of writes in the eras below current_era.
  *
- * Return: 0; what dmera(3) lists, where it is damaged, not of dm-era or no
- * metadata snapshot is held; -EINVAL for a NULL pointer; or the errno value of
- * a read.
+ * Return: 0; a value that dmera(3) lists, where the superblock is damaged, is
+ * not of dm-era, or no metadata snapshot is held; -EINVAL for a NULL pointer;
+ * or the errno value of a read.
  */
 int dmera_get_superblock(struct dmera *handle,
 			 struct dmera_superblock *superblock);
@@ -230,9 +231,9 @@ int dmera_get_superblock(struct dmera *handle,
  * @begin: the first data block
  * @end: one past the last
  *
- * It may not close the handle, and must return: see dmera(3).
+ * It must not close the handle, and must return: see dmera(3).
  *
- * Return: 0 to go on; anything else ends the call and is what it returns.
+ * Return: 0 to go on; any other value ends the call, which then returns it.
  */
 typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
 
@@ -244,16 +245,16 @@ typedef int (*dmera_range_fn)(void *arg, uint32_t begin, uint32_t end);
  * @arg: first argument of range(), may be NULL
  *
  * Ranges ascend, do not overlap and do not touch. They are given as they are
- * found: where the call fails later, those given so far are right but not all,
- * so a caller that copies blocks must not take them for a whole.
+ * found. If the call fails later, the ranges given so far are right but not
+ * all, and a caller that copies blocks must not take them for the whole list.
  *
- * An era later than the current one, or one that a metadata snapshot is too old
- * for (its current_era or later), is an error: it was saved from another device,
+ * An era later than the current one is an error, and so is, of a metadata
+ * snapshot, its current_era or a later one: it was saved from another device,
  * or before this one was formatted anew.
  *
- * Return: 0 after the last range; -ERANGE for such an era; what dmera(3)
- * lists, where no list can be complete; -EINVAL for a NULL pointer; -ENOMEM;
- * the errno value of a read; or what range() returned.
+ * Return: 0 after the last range; -ERANGE for such an era; a value that
+ * dmera(3) lists, where no list can be complete; -EINVAL for a NULL pointer;
+ * -ENOMEM; the errno value of a read; or what range() returned.
  */
 int dmera_written_since(struct dmera *handle, uint32_t era,
 			dmera_range_fn range, void *arg);
@@ -279,12 +280,13 @@ struct dmera_check_result {
  * @result: filled in where the call succeeds
  *
  * Follows every pointer from the superblock and from that of a metadata
- * snapshot, holds the space map against what it found, and looks for the
- * traces of a newer history. All problems are told, not only the first; of more
- * than 10,000 of one severity the others are only counted.
+ * snapshot, compares the space map with the pointers, and looks for traces of a
+ * newer history. All problems are told, not only the first; of more than 10,000
+ * problems of one severity the rest is only counted.
  *
  * Return: 0 where the check could be carried out, whatever it found; -EINVAL
- * for unknown flags, a NULL pointer or a handle with DMERA_SNAPSHOT; or -ENOMEM.
+ * for unknown flags, a NULL pointer or a handle with DMERA_SNAPSHOT; or
+ * -ENOMEM.
  */
 int dmera_check(struct dmera *handle, unsigned int flags,
 		struct dmera_check_result *result);
@@ -292,11 +294,12 @@ int dmera_check(struct dmera *handle, unsigned int flags,
 /**
  * struct dmera_visitor - is given everything in metadata
  *
- * Called in this order, each part in ascending batches without gaps:
- * superblock; for each writeset by ascending era, the open one last,
- * writeset_begin, writeset_words as often as it takes, writeset_end; then eras
- * as often as it takes; end. A member that is NULL is passed over. A function
- * returns 0 to go on; anything else ends the call and is what it returns.
+ * The functions are called in this order, each part in ascending batches
+ * without gaps: superblock; for each writeset by ascending era, the open one
+ * last, writeset_begin, writeset_words as often as needed, writeset_end; then
+ * eras as often as needed; end. A member that is NULL is passed over. A
+ * function returns 0 to go on; any other value ends the call, which then
+ * returns this value.
  */
 struct dmera_visitor {
 	int (*superblock)(void *arg, const struct dmera_superblock *superblock);
@@ -328,17 +331,19 @@ enum dmera_dump_flag {
  * @visitor: what is called
  * @arg: first argument of each function of the visitor, may be NULL
  *
- * The superblock that the visitor is given is of the same read as all the rest,
- * also where somebody writes the device meanwhile: there are as many eras as
+ * The superblock that the visitor is given belongs to the same read as all the
+ * rest, even if somebody writes the device meanwhile: there are as many eras as
  * its nr_blocks says.
  *
  * With DMERA_DUMP_LOGICAL there are no writesets: each entry of eras is the
- * last era in which the data block was written by all that is known.
+ * last era in which the data block was written, by the era array and all
+ * writesets.
  *
- * Return: 0 after the end; what dmera(3) lists, where metadata is damaged, not
- * of dm-era, no metadata snapshot is held or, with DMERA_DUMP_LOGICAL, a newer
- * history contradicts it; -EINVAL for an unknown flag or a NULL pointer;
- * -ENOMEM; the errno value of a read; or what the visitor returned.
+ * Return: 0 after the end; a value that dmera(3) lists, where the metadata is
+ * damaged, is not of dm-era, no metadata snapshot is held or, with
+ * DMERA_DUMP_LOGICAL, a newer history contradicts it; -EINVAL for an unknown
+ * flag or a NULL pointer; -ENOMEM; the errno value of a read; or what the
+ * visitor returned.
  */
 int dmera_dump(struct dmera *handle, unsigned int flags,
 	       const struct dmera_visitor *visitor, void *arg);
