@@ -62,16 +62,20 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-	{ "deactivate", KEY_DEACTIVATE, NULL, 0, "Remove the device", 0 },
+	{ "deactivate", KEY_DEACTIVATE, NULL, 0,
+	  "Remove the device, unless it is in use", 0 },
 	{ "format", KEY_FORMAT, NULL, 0,
 	  "Begin anew on a metadata device whose superblock is all zero", 0 },
 	{ "config", KEY_CONFIG, "FILE", 0,
 	  "Read FILE instead of /etc/era/NAME.conf", 0 },
 	{ "undo-dir", KEY_UNDO_DIR, "DIRECTORY", 0,
-	  "Save there what a repair overwrites (default: /var/lib/dm-era)", 0 },
+	  "Save what a repair overwrites in DIRECTORY (default: "
+	  "/var/lib/dm-era)",
+	  0 },
 	{ "wait", KEY_WAIT, "SECONDS", 0,
-	  "Wait so long for the devices to appear (default: 0)", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	  "Wait so long for the two devices to appear (default: 0)", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

@@ -58,19 +58,22 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{ "since", KEY_SINCE, "ERA", 0,
-	  "Blocks that were written in ERA or later; or a file that --save has "
-	  "written",
+	  "List the blocks written in ERA or later; ERA is a number, or a file "
+	  "that --save has written",
 	  0 },
 	{ "data-snapshot", KEY_DATA_SNAPSHOT, "COMMAND", 0,
-	  "Run COMMAND, which makes the data snapshot to copy from", 0 },
+	  "Run COMMAND, which makes the snapshot of the data to copy from", 0 },
 	{ "save", KEY_SAVE, "FILE", 0,
-	  "Write the era for the next --since to FILE, once the list is whole",
+	  "Write the era from which the next list counts to FILE, once the "
+	  "list "
+	  "is whole",
 	  0 },
 	{ "replace-snapshot", KEY_REPLACE, NULL, 0,
 	  "Drop a metadata snapshot that is held already", 0 },
 	{ "timeout", KEY_TIMEOUT, "SECONDS", 0,
 	  "End COMMAND after so many seconds (default: 600)", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

@@ -31,12 +31,13 @@ static const struct argp_option options[] = {
 	{ "super-block-only", KEY_SUPERBLOCK_ONLY, NULL, 0,
 	  "Check the superblock and nothing else", 0 },
 	{ "ignore-non-fatal-errors", KEY_IGNORE_NON_FATAL, NULL, 0,
-	  "Exit with 0 where only leaks, wrong totals and stray bits are found",
+	  "Exit with 0 if only leaks, wrong totals and stray bits are found",
 	  0 },
 	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
 	  "Do not look for a newer history among unreferenced blocks", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the report as JSON", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

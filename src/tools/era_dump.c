@@ -30,15 +30,15 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
-	  "Write to FILE, compressed where its name ends in .gz", 0 },
+	  "Write to FILE, compressed with gzip if its name ends in .gz", 0 },
 	{ "force", 'f', NULL, 0,
 	  "Overwrite a FILE that these tools did not write", 0 },
 	{ "logical", KEY_LOGICAL, NULL, 0,
-	  "Fold the writesets into the era array", 0 },
+	  "Write no writesets, and the last era of each block", 0 },
 	{ "compact", KEY_COMPACT, NULL, 0,
-	  "Write runs of marked blocks, not one element for each block", 0 },
+	  "Write an element for each run of blocks, not for each block", 0 },
 	{ "repair", 'r', NULL, 0,
-	  "Dump what can be salvaged of damaged metadata", 0 },
+	  "Write what can be salvaged of damaged metadata", 0 },
 	{ 0 },
 };
 

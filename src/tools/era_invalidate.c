@@ -20,7 +20,7 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{ "written-since", KEY_WRITTEN_SINCE, "ERA", 0,
-	  "Blocks that were written in ERA or later", 0 },
+	  "List the blocks written in ERA or later", 0 },
 	{ 0 },
 };
 

@@ -71,18 +71,24 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{ "columns", 'o', "LIST", 0,
-	  "Columns to print, apart by commas; +LIST adds to the default", 0 },
-	{ "bytes", 'b', NULL, 0, "Sizes in bytes", 0 },
-	{ "noheadings", 'n', NULL, 0, "No summary and no headings", 0 },
-	{ "raw", 'r', NULL, 0, "Columns apart by one blank", 0 },
+	  "The columns to print, with commas between them; +LIST adds to the "
+	  "default",
+	  0 },
+	{ "bytes", 'b', NULL, 0, "Print sizes in bytes", 0 },
+	{ "noheadings", 'n', NULL, 0,
+	  "Print the lines alone, without summary and headings", 0 },
+	{ "raw", 'r', NULL, 0,
+	  "Put one blank between columns, and print no summary", 0 },
 	{ "json", 'J', NULL, 0, "Print everything as JSON", 0 },
 	{ "written-since", KEY_WRITTEN_SINCE, "ERA", 0,
-	  "Lines from ERA on, and one for ERA in any case", 0 },
+	  "Begin with ERA, which gets a line in any case", 0 },
 	{ "lines", KEY_LINES, "NUMBER", 0,
-	  "At most NUMBER lines: eras share lines where it takes that", 0 },
+	  "Print at most NUMBER lines; if there are more eras, they share "
+	  "lines",
+	  0 },
 	{ "commits", KEY_COMMITS, NULL, 0,
-	  "List the commits that are left on the device, for finding out what "
-	  "happened to it; damage is no hindrance",
+	  "List the commits that are left on the device, and no eras; the "
+	  "metadata need not be sound",
 	  0 },
 	{ 0 },
 };

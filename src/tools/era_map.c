@@ -45,14 +45,15 @@ static const struct argp_option options[] = {
 	{ "written-since", KEY_WRITTEN_SINCE, "ERA", 0,
 	  "Tell only eras from ERA on apart", 0 },
 	{ "output", 'o', "FILE", 0,
-	  "Write to FILE, as SVG where its name ends in .svg or .svg.gz", 0 },
+	  "Write to FILE, as SVG if its name ends in .svg or .svg.gz", 0 },
 	{ "force", 'f', NULL, 0,
 	  "Overwrite a FILE that these tools did not write", 0 },
 	{ "format", KEY_FORMAT, "FORMAT", 0, "text or svg", 0 },
 	{ "color", KEY_COLOR, "WHEN", 0,
 	  "auto (the default), never, always, 256 or true", 0 },
-	{ "width", KEY_WIDTH, "COLUMNS", 0, "Width of text", 0 },
-	{ "height", KEY_HEIGHT, "ROWS", 0, "Height of the map in text", 0 },
+	{ "width", KEY_WIDTH, "COLUMNS", 0, "Width of the text, 40 to 400", 0 },
+	{ "height", KEY_HEIGHT, "ROWS", 0,
+	  "The most rows of the map in text, 4 to 200", 0 },
 	{ 0 },
 };
 

@@ -24,11 +24,11 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ "input", 'i', "DEVICE", 0, "The metadata to pack", 0 },
 	{ "output", 'o', "FILE", 0, "The pack to write", 0 },
-	{ "all", 'a', NULL, 0,
-	  "Keep damaged blocks and all else that is not zero too", 0 },
+	{ "all", 'a', NULL, 0, "Keep blocks without a valid checksum, too", 0 },
 	{ "force", 'f', NULL, 0,
 	  "Overwrite a FILE that these tools did not write", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

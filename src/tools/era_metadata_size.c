@@ -46,12 +46,12 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{ "block-size", 'b', "SIZE", 0,
-	  "Size of a tracking block, a multiple of 4K", 0 },
-	{ "device-size", 's', "SIZE", 0, "Size of the origin", 0 },
+	  "The size of a tracking block, a multiple of 4K", 0 },
+	{ "device-size", 's', "SIZE", 0, "The size of the origin", 0 },
 	{ "nr-blocks", 'n', "NUMBER", 0,
-	  "Blocks of the origin, in place of the two sizes", 0 },
+	  "The number of tracking blocks, in place of the two sizes", 0 },
 	{ "eras", 'e', "NUMBER", 0,
-	  "Eras that wait to be digested at a time (default: 16)", 0 },
+	  "How many eras may wait to be digested (default: 16)", 0 },
 	{ "no-snapshot", KEY_NO_SNAPSHOT, NULL, 0,
 	  "No metadata snapshot will ever be taken", 0 },
 	{ "unit", 'u', "UNIT", 0,
@@ -59,7 +59,8 @@ static const struct argp_option options[] = {
 	  "rounded up",
 	  0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the figures as JSON", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

@@ -30,7 +30,8 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE|DEVICE", 0, "Where the metadata goes", 0 },
 	{ "force", 'f', NULL, 0,
 	  "Overwrite a device or file that holds something", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

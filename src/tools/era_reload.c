@@ -51,14 +51,15 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{ "origin", KEY_ORIGIN, "DEVICE", 0,
-	  "Use DEVICE as the origin, which has the data of the old one", 0 },
+	  "Use DEVICE as the origin; it must hold the data of the old one", 0 },
 	{ "shrink", KEY_SHRINK, NULL, 0,
-	  "Go on though the origin is smaller than the device: what is past "
-	  "its end is forgotten",
+	  "Go on though the origin is smaller than the device; data past its "
+	  "end is lost",
 	  0 },
 	{ "dry-run", KEY_DRY_RUN, NULL, 0,
 	  "Say what would be done, and do nothing", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

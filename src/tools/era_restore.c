@@ -33,7 +33,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "force", 'f', NULL, 0,
 	  "Overwrite a device or file that holds something", 0 },
-	{ "quiet", 'q', NULL, 0, "No messages, exit status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
+	  0 },
 	{ 0 },
 };
 

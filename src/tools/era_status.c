@@ -23,14 +23,14 @@ static const struct argp_option options[] = {
 	{ "warning", 'w', "PERCENT", 0,
 	  "Warn when so much of the metadata device is in use (default: 80)",
 	  0 },
-	{ "critical", 'c', "PERCENT", 0, "Call it critical then (default: 95)",
-	  0 },
+	{ "critical", 'c', "PERCENT", 0,
+	  "Report a critical problem then (default: 95)", 0 },
 	{ "timeout", 't', "SECONDS", 0,
 	  "Wait no longer for an answer (default: 5)", 0 },
 	{ "superblock", 's', NULL, 0,
-	  "Ask no target at all: read what the metadata devices say", 0 },
+	  "Ask no target at all: read the superblocks instead", 0 },
 	{ "json", 'J', NULL, 0, "Print everything as JSON", 0 },
-	{ "quiet", 'q', NULL, 0, "Print nothing, exit status only", 0 },
+	{ "quiet", 'q', NULL, 0, "Print nothing; the exit status tells", 0 },
 	{ 0 },
 };
 

@@ -20,19 +20,21 @@
 
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
-	  "Write to FILE, compressed where its name ends in .gz", 0 },
+	  "Write to FILE, compressed with gzip if its name ends in .gz", 0 },
 	{ "force", 'f', NULL, 0,
 	  "Overwrite a FILE that these tools did not write", 0 },
 	{ "format", KEY_FORMAT, "FORMAT", 0,
 	  "xml (the default), text, json, csv or ddrescue (a domain mapfile)",
 	  0 },
 	{ "unit", KEY_UNIT, "UNIT", 0,
-	  "Of text, csv and json: blocks (the default), sectors or bytes", 0 },
+	  "What text, csv and json count in: blocks (the default), sectors or "
+	  "bytes",
+	  0 },
 	{ "header", KEY_HEADER, NULL, 0,
 	  "Begin text and csv with a line '# current_era: ERA'", 0 },
 	{ "max-ranges", KEY_MAX_RANGES, "NUMBER", 0,
-	  "At most NUMBER ranges: where there are more, neighbours are merged "
-	  "and blocks between them listed too",
+	  "At most NUMBER ranges: if there are more, the nearest neighbours "
+	  "are merged, and the blocks between them are listed, too",
 	  0 },
 	{ 0 },
 };

@@ -19,16 +19,14 @@
 
 static const struct argp_option options[] = {
 	{ "metadata-snapshot", KEY_SNAPSHOT, "BLOCK", OPTION_ARG_OPTIONAL,
-	  "Read the metadata snapshot, which a live device may hold; BLOCK: "
-	  "only "
-	  "where it is that one",
+	  "Read the metadata snapshot of a device in use; BLOCK: only if the "
+	  "snapshot is in that block",
 	  0 },
 	{ "metadata-snap", 0, NULL, OPTION_ALIAS, NULL, 0 },
 	{ "reachable-only", KEY_REACHABLE_ONLY, NULL, 0,
-	  "Do not look for a newer history among unreferenced blocks, which "
-	  "takes a scan of the whole device",
+	  "Do not look for a newer history among unreferenced blocks", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages; the exit status tells",
 	  0 },
-	{ "quiet", 'q', NULL, 0, "No messages, result and status only", 0 },
 	{ 0 },
 };
 
