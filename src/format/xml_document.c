@@ -145,12 +145,12 @@ static uint32_t bits_limit(const struct xml_document *doc)
  * Where blocks that are not marked are named, too, one that is not named at all
  * is a line that was lost.
  */
-static int refuse_absent(struct xml_document *doc)
+static int refuse_absent(struct xml_document *doc, uint64_t nr_absent)
 {
 	return refuse(doc,
 		      "%" PRIu64 " blocks before this have no <bit>, though "
 		      "blocks that are not marked have one",
-		      doc->nr_absent);
+		      nr_absent);
 }
 
 unsigned int xml_document_bits_wanted(const struct xml_document *doc)
@@ -170,7 +170,7 @@ int xml_document_bits(struct xml_document *doc, uint64_t bits, unsigned int n)
 	bool any_clear = ~bits << (64 - n);
 
 	if (any_clear && doc->nr_absent)
-		return refuse_absent(doc);
+		return refuse_absent(doc, doc->nr_absent);
 	doc->any_clear |= any_clear;
 	doc->form = XML_FORM_BITS;
 	doc->next_bit += n;
@@ -213,10 +213,9 @@ int xml_document_bit(struct xml_document *doc, uint32_t block, bool value)
 	if (block > doc->next_bit) {
 		int r;
 
-		if (!value) {
-			doc->nr_absent += block - doc->next_bit;
-			return refuse_absent(doc);
-		}
+		if (!value)
+			return refuse_absent(doc, doc->nr_absent + block -
+							  doc->next_bit);
 		r = go_to_word(doc, block / 64);
 		if (r)
 			return r;

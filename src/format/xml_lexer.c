@@ -3,27 +3,21 @@
  * Compares instead of reading: the next line is known but for the value of a
  * bit or an era, and is compared with what it should be in words of 8 bytes.
  * The zeroes behind the window match nothing, so ends need no checks.
+ *
+ * What is not in the suites' form is scanned tag by tag, and its shape kept,
+ * with which the elements behind it are compared in turn.
  */
 #include "config.h"
 
 #include <string.h>
 
-#include "base/endian.h"
 #include "format/decimal.h"
 #include "format/xml_lexer.h"
-
-/* No line of the known form is longer; bytes. */
-#define LONGEST_LINE 256
+#include "format/xml_number.h"
+#include "format/xml_shape.h"
+#include "format/xml_tag.h"
 
 #define START_LEN 16 /* of `    <bit block="`, and of `    <era block="` */
-
-static inline uint64_t load8(const char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /* The start of the next ten lines, without the last digit of the block. */
 struct expected {
@@ -116,51 +110,6 @@ static unsigned int lex_bits(const char **at, uint32_t block, unsigned int max,
 	return n;
 }
 
-/* Any number below 2^32; moves *at behind it. */
-static bool lex_long_number(const char **at, uint32_t *value)
-{
-	const char *p = *at;
-	uint64_t v = 0;
-
-	for (; *p >= '0' && *p <= '9'; p++) {
-		v = v * 10 + (uint64_t)(*p - '0');
-		if (v > UINT32_MAX)
-			return false;
-	}
-	*value = (uint32_t)v;
-	if (p == *at)
-		return false;
-	*at = p;
-	return true;
-}
-
-/*
- * The same, for numbers of up to 7 digits in one go: each byte becomes its
- * digit, the first that is none tells the length, and what is left is summed
- * in pairs, then fours, then all eight.
- */
-static inline bool lex_number(const char **at, uint32_t *value)
-{
-	uint64_t v = get_le64(*at) ^ UINT64_C(0x3030303030303030);
-	uint64_t others = ((v + UINT64_C(0x7676767676767676)) | v) &
-			  UINT64_C(0x8080808080808080);
-	unsigned int len;
-
-	if (!others)
-		return lex_long_number(at, value);
-	len = (unsigned int)__builtin_ctzll(others) / 8;
-	if (!len)
-		return false;
-	v <<= 64 - 8 * len;
-	v = v * 10 + (v >> 8);
-	v = (v & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
-	    (v >> 16 & UINT64_C(0x000000ff000000ff)) *
-		    UINT64_C(0x0000271000000001);
-	*value = (uint32_t)(v >> 32);
-	*at += len;
-	return true;
-}
-
 static inline bool lex_string(const char **at, const char *string, size_t len)
 {
 	if (memcmp(*at, string, len))
@@ -232,22 +181,31 @@ static bool lex_uuid(const char **at, uint8_t uuid[16])
 struct lexer {
 	struct input_window *window;
 	struct xml_document *doc;
-	const char *at; /* moves over lines that the document took */
-	uint64_t line;	/* number of the line there */
+	const char *at; /* moves over what the document took */
+	struct xml_mark mark;
+	struct xml_shape shape; /* of the last element that was scanned */
 };
 
 /*
- * The functions below lex one line, or as many like it as there are. They
- * return 1 where lines were given to the document, 0 where the line is not of
- * their form or is refused, or a negative errno of the sink.
+ * The functions below lex one line, or as many like it as there are; then
+ * those that take any form one tag, or as many. They return one of these, or a
+ * negative errno of the sink.
  */
+enum {
+	LEX_NO,	  /* of another form */
+	LEX_TOOK, /* the document has it */
+	LEX_STOP, /* refused, or not simple: for the parser */
+	LEX_MORE, /* it may be only the first part */
+};
+
 static int took(struct lexer *lexer, const char *end, unsigned int lines, int r)
 {
 	if (r)
-		return lexer->doc->refusal[0] ? 0 : r;
+		return lexer->doc->refusal[0] ? LEX_STOP : r;
 	lexer->at = end;
-	lexer->line += lines;
-	return 1;
+	lexer->mark.line += lines;
+	lexer->mark.column = 0;
+	return LEX_TOOK;
 }
 
 static int lex_superblock(struct lexer *lexer)
@@ -262,7 +220,7 @@ static int lex_superblock(struct lexer *lexer)
 	    !lex_number(&p, &g.nr_blocks) ||
 	    !LEX_LITERAL(&p, "\" current_era=\"") ||
 	    !lex_number(&p, &g.current_era) || !LEX_LITERAL(&p, "\">\n"))
-		return 0;
+		return LEX_NO;
 	return took(lexer, p, 1, xml_document_superblock(lexer->doc, &g));
 }
 
@@ -274,10 +232,10 @@ static int lex_superblock_end(struct lexer *lexer)
 	bool at_end;
 
 	if (!LEX_LITERAL(&p, "</superblock>"))
-		return 0;
+		return LEX_NO;
 	at_end = window->eof && p == window->end;
 	if (!at_end && *p++ != '\n')
-		return 0;
+		return LEX_NO;
 	return took(lexer, p, !at_end, xml_document_superblock_end(lexer->doc));
 }
 
@@ -304,7 +262,7 @@ static int lex_marked(struct lexer *lexer)
 	if (!LEX_LITERAL(&p, "    <marked block_begin=\"") ||
 	    !lex_number(&p, &begin) || !LEX_LITERAL(&p, "\" len=\"") ||
 	    !lex_number(&p, &len) || !LEX_LITERAL(&p, "\"/>\n"))
-		return 0;
+		return LEX_NO;
 	return took(lexer, p, 1, xml_document_marked(lexer->doc, begin, len));
 }
 
@@ -331,7 +289,7 @@ static int lex_in_writeset(struct lexer *lexer)
 	if (n) {
 		/* to be refused: written, and out of range */
 		if (bits && doc->next_bit >= doc->nr_bits)
-			return 0;
+			return LEX_STOP;
 		return took(lexer, p, n, xml_document_bits(doc, bits, n));
 	}
 	if (LEX_LITERAL(&p, "  </writeset>\n"))
@@ -348,7 +306,7 @@ static int lex_era_run(struct lexer *lexer)
 	    !lex_number(&p, &begin) || !LEX_LITERAL(&p, "\" len=\"") ||
 	    !lex_number(&p, &len) || !LEX_LITERAL(&p, "\" era=\"") ||
 	    !lex_number(&p, &era) || !LEX_LITERAL(&p, "\"/>\n"))
-		return 0;
+		return LEX_NO;
 	return took(lexer, p, 1,
 		    xml_document_era_run(lexer->doc, begin, len, era));
 }
@@ -370,7 +328,7 @@ static int lex_in_era_array(struct lexer *lexer)
 	return lex_era_run(lexer);
 }
 
-static int lex_lines(struct lexer *lexer)
+static int lex_known(struct lexer *lexer)
 {
 	switch (lexer->doc->place) {
 	case XML_BEFORE:
@@ -383,34 +341,309 @@ static int lex_lines(struct lexer *lexer)
 		return lex_in_era_array(lexer);
 	case XML_AFTER:
 	default:
-		return 0;
+		return LEX_NO;
 	}
 }
 
-int xml_lex(struct input_window *window, struct xml_document *doc,
-	    uint64_t *line)
+/* --- any form ------------------------------------------------------------- */
+
+/* As took(), of what can begin or end in the midst of a line. */
+static int took_bytes(struct lexer *lexer, const char *end, int r)
 {
-	struct lexer lexer = {
-		.window = window, .doc = doc, .at = window->begin, .line = 1
-	};
+	struct xml_mark mark = lexer->mark;
+
+	for (const char *p = lexer->at; p < end; p++) {
+		/* that of a byte order mark are no characters */
+		mark.column += (unsigned char)*p < 0x80;
+		if (*p != '\n')
+			continue;
+		mark.line++;
+		mark.column = 0;
+	}
+	r = took(lexer, end, 0, r);
+	if (r == LEX_TOOK)
+		lexer->mark = mark;
+	return r;
+}
+
+/* As took(), of n elements of the shape. */
+static int took_shape(struct lexer *lexer, const char *end, size_t n, int r)
+{
+	const struct xml_shape *shape = &lexer->shape;
+	uint64_t column =
+		shape->ends_line
+			? 0
+			: lexer->mark.column + (uint64_t)(end - lexer->at);
+
+	r = took(lexer, end, (unsigned int)n * shape->nr_lines, r);
+	if (r == LEX_TOOK)
+		lexer->mark.column = column;
+	return r;
+}
+
+/* The next <bit> elements, without a gap. */
+static int shape_bits(struct lexer *lexer)
+{
+	struct xml_document *doc = lexer->doc;
+	uint32_t values[64];
+	const char *p = lexer->at;
+	unsigned int wanted = xml_document_bits_wanted(doc);
+	uint64_t bits = 0;
+	size_t n;
+
+	if (!wanted)
+		return LEX_NO;
+	n = xml_shape_match_run(&lexer->shape, &p, doc->next_bit, wanted, 1,
+				values);
+	if (!n)
+		return LEX_NO;
+	for (size_t i = 0; i < n; i++)
+		bits |= (uint64_t)values[i] << i;
+	if (bits && doc->next_bit >= doc->nr_bits)
+		return LEX_STOP;
+	return took_shape(lexer, p, n,
+			  xml_document_bits(doc, bits, (unsigned int)n));
+}
+
+static int shape_eras(struct lexer *lexer)
+{
+	struct xml_document *doc = lexer->doc;
+	const char *p = lexer->at;
+	uint32_t block;
+	size_t n, nr;
+	uint32_t *room = xml_document_era_room(doc, &nr, &block);
+
+	n = xml_shape_match_run(&lexer->shape, &p, block, nr,
+				doc->geometry.current_era, room);
+	return n ? took_shape(lexer, p, n, xml_document_eras(doc, n)) : LEX_NO;
+}
+
+/* The values of an element without content. */
+static int give_leaf(struct xml_document *doc, enum xml_name name,
+		     const uint32_t *values)
+{
+	switch (name) {
+	case XML_NAME_BIT:
+		return xml_document_bit(doc, values[0], values[1]);
+	case XML_NAME_MARKED:
+		return xml_document_marked(doc, values[0], values[1]);
+	case XML_NAME_ERA:
+		return xml_document_era(doc, values[0], values[1]);
+	case XML_NAME_ERAS:
+	default:
+		return xml_document_era_run(doc, values[0], values[1],
+					    values[2]);
+	}
+}
+
+static bool leaf_may_stand(const struct xml_document *doc, enum xml_name name)
+{
+	if (name == XML_NAME_BIT || name == XML_NAME_MARKED)
+		return doc->place == XML_WRITESET;
+	return doc->place == XML_ERA_ARRAY;
+}
+
+/* Elements of the shape of the one before. */
+static int lex_shape(struct lexer *lexer)
+{
+	const struct xml_shape *shape = &lexer->shape;
+	uint32_t values[XML_TAG_MAX_VALUES];
+	const char *p = lexer->at;
+	int r = LEX_NO;
+
+	if (!shape->is || !leaf_may_stand(lexer->doc, shape->name))
+		return LEX_NO;
+	if (shape->name == XML_NAME_BIT)
+		r = shape_bits(lexer);
+	else if (shape->name == XML_NAME_ERA)
+		r = shape_eras(lexer);
+	if (r != LEX_NO || !xml_shape_match(shape, &p, values))
+		return r;
+	return took_shape(lexer, p, 1,
+			  give_leaf(lexer->doc, shape->name, values));
+}
+
+static int take_leaf(struct lexer *lexer, const struct xml_tag *tag,
+		     const char *end)
+{
+	uint32_t values[XML_TAG_MAX_VALUES];
+	bool fits = leaf_may_stand(lexer->doc, tag->name);
+	const char *begin = lexer->at;
+	int r;
+
+	for (unsigned int i = 0; i < tag->nr_values && fits; i++)
+		fits = i && tag->name == XML_NAME_BIT
+			       ? xml_value_bool(&tag->values[i], &values[i])
+			       : xml_value_number(&tag->values[i], &values[i]);
+	if (!fits)
+		return LEX_STOP;
+	r = took_bytes(lexer, end, give_leaf(lexer->doc, tag->name, values));
+	if (r == LEX_TOOK)
+		xml_shape_learn(&lexer->shape, tag, begin, end);
+	return r;
+}
+
+static int take_superblock(struct lexer *lexer, const struct xml_tag *tag,
+			   const char *end)
+{
+	struct xml_document *doc = lexer->doc;
+	struct era_geometry g;
+
+	if (tag->kind == XML_TAG_END && doc->place == XML_SUPERBLOCK)
+		return took_bytes(lexer, end, xml_document_superblock_end(doc));
+	if (tag->kind != XML_TAG_START || doc->place != XML_BEFORE ||
+	    !xml_value_uuid(&tag->values[0], g.uuid) ||
+	    !xml_value_number(&tag->values[1], &g.data_block_size) ||
+	    !xml_value_number(&tag->values[2], &g.nr_blocks) ||
+	    !xml_value_number(&tag->values[3], &g.current_era))
+		return LEX_STOP;
+	return took_bytes(lexer, end, xml_document_superblock(doc, &g));
+}
+
+/* One that holds nothing is never refused at its end. */
+static int take_writeset(struct lexer *lexer, const struct xml_tag *tag,
+			 const char *end)
+{
+	struct xml_document *doc = lexer->doc;
+	uint32_t era, nr_bits;
+	int r;
+
+	if (tag->kind == XML_TAG_END && doc->place == XML_WRITESET)
+		return took_bytes(lexer, end, xml_document_writeset_end(doc));
+	if (tag->kind == XML_TAG_END || doc->place != XML_SUPERBLOCK ||
+	    !xml_value_number(&tag->values[0], &era) ||
+	    !xml_value_number(&tag->values[1], &nr_bits))
+		return LEX_STOP;
+	r = xml_document_writeset(doc, era, nr_bits);
+	if (!r && tag->kind == XML_TAG_EMPTY)
+		r = xml_document_writeset_end(doc);
+	return took_bytes(lexer, end, r);
+}
+
+static int take_era_array(struct lexer *lexer, const struct xml_tag *tag,
+			  const char *end)
+{
+	struct xml_document *doc = lexer->doc;
+	int r;
+
+	if (tag->kind == XML_TAG_END && doc->place == XML_ERA_ARRAY)
+		return took_bytes(lexer, end, xml_document_era_array_end(doc));
+	if (tag->kind == XML_TAG_END || doc->place != XML_SUPERBLOCK)
+		return LEX_STOP;
+	r = xml_document_era_array(doc);
+	if (!r && tag->kind == XML_TAG_EMPTY)
+		r = xml_document_era_array_end(doc);
+	return took_bytes(lexer, end, r);
+}
+
+static int take_tag(struct lexer *lexer, const struct xml_tag *tag,
+		    const char *end)
+{
+	switch (tag->name) {
+	case XML_NAME_SUPERBLOCK:
+		return take_superblock(lexer, tag, end);
+	case XML_NAME_WRITESET:
+		return take_writeset(lexer, tag, end);
+	case XML_NAME_ERA_ARRAY:
+		return take_era_array(lexer, tag, end);
+	case XML_NAME_BIT:
+	case XML_NAME_ERA:
+	case XML_NAME_ERAS:
+	case XML_NAME_MARKED:
+	default:
+		return tag->kind == XML_TAG_EMPTY ? take_leaf(lexer, tag, end)
+						  : LEX_STOP;
+	}
+}
+
+static int lex_comment(struct lexer *lexer, struct xml_cursor cursor)
+{
+	enum xml_scan_result result = xml_scan_comment(&cursor);
+
+	if (result == XML_SCAN_OK)
+		return took_bytes(lexer, cursor.at, 0);
+	return result == XML_SCAN_MORE && !cursor.eof ? LEX_MORE : LEX_NO;
+}
+
+/*
+ * What stands before the first tag goes with it: from there on nobody can tell
+ * libxml2 the encoding.
+ */
+static int lex_tag(struct lexer *lexer, struct xml_cursor cursor)
+{
+	enum xml_scan_result result = XML_SCAN_OK;
+	struct xml_tag tag;
+
+	if (lexer->doc->place == XML_BEFORE)
+		result = xml_scan_prolog(&cursor);
+	if (result == XML_SCAN_OK)
+		result = xml_scan_tag(&cursor, &tag);
+	if (result == XML_SCAN_OK)
+		return take_tag(lexer, &tag, cursor.at);
+	return result == XML_SCAN_MORE ? LEX_MORE : LEX_STOP;
+}
+
+static int lex_end(struct lexer *lexer, struct xml_cursor cursor)
+{
+	enum xml_scan_result result = xml_scan_end(&cursor);
+
+	if (result == XML_SCAN_OK)
+		return took_bytes(lexer, cursor.at, 0);
+	return result == XML_SCAN_MORE ? LEX_MORE : LEX_STOP;
+}
+
+/* One tag, comment or end of the document. */
+static int lex_any(struct lexer *lexer)
+{
+	const struct input_window *window = lexer->window;
+	struct xml_cursor cursor = { lexer->at, window->end, window->eof };
+	int r = LEX_NO;
+
+	if (lexer->doc->place != XML_BEFORE)
+		r = lex_comment(lexer, cursor);
+	if (r != LEX_NO)
+		return r;
+	return lexer->doc->place == XML_AFTER ? lex_end(lexer, cursor)
+					      : lex_tag(lexer, cursor);
+}
+
+static int lex_next(struct lexer *lexer)
+{
+	int r = lex_known(lexer);
+
+	if (r == LEX_NO)
+		r = lex_shape(lexer);
+	return r == LEX_NO ? lex_any(lexer) : r;
+}
+
+int xml_lex(struct input_window *window, struct xml_document *doc,
+	    struct xml_mark *mark)
+{
+	struct lexer lexer = { .window = window,
+			       .doc = doc,
+			       .at = window->begin,
+			       .mark = { .line = 1 } };
 	int r;
 
 	for (;;) {
-		r = lex_lines(&lexer);
+		r = lex_next(&lexer);
 		window->begin += lexer.at - window->begin;
 		if (r < 0)
 			break;
-		if (r)
+		if (doc->place == XML_AFTER && window->eof &&
+		    window->begin == window->end)
+			break;
+		if (r == LEX_TOOK)
 			continue;
-		/* unknown, unless it is only the first part of a line */
 		doc->refusal[0] = '\0';
-		if (window->eof || input_window_len(window) >= LONGEST_LINE)
+		if (r != LEX_MORE || window->eof ||
+		    input_window_len(window) == INPUT_WINDOW_SIZE)
 			break;
 		r = input_window_fill(window);
 		if (r)
 			break;
 		lexer.at = window->begin;
 	}
-	*line = lexer.line;
-	return r;
+	*mark = lexer.mark;
+	return r < 0 ? r : 0;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reads the exact form that the suites write, and stops before the first
- * line that is not of it, so that a parser can go on from there.
+ * Reads the form that the suites write, and more slowly all that is simple
+ * (xml_tag.h), and stops before the first tag that is not, so that a parser can
+ * go on from there.
  *
  * Contract: the bytes before window->begin have been given to the document,
- * as whole lines; nothing of what follows has. The lexer refuses nothing: what
- * the document refuses is left to the parser, which will name the place.
+ * as whole tags and comments; nothing of what follows has, and as long as the
+ * document has not begun it is all of the input. The lexer refuses nothing:
+ * what the document refuses is left to the parser, which will name the place.
  */
 #ifndef FORMAT_XML_LEXER_H
 #define FORMAT_XML_LEXER_H
@@ -15,11 +17,17 @@
 #include "format/input_window.h"
 #include "format/xml_document.h"
 
+/* A place in the input. */
+struct xml_mark {
+	uint64_t line;	 /* the first is 1 */
+	uint64_t column; /* characters before it on that line */
+};
+
 /*
- * Returns 0 where it stopped, with *line the number of the line there (the
- * first is 1), or the negative errno of the input or the sink.
+ * Returns 0 where it stopped, with the place in *mark, or the negative errno
+ * of the input or the sink.
  */
 int xml_lex(struct input_window *window, struct xml_document *doc,
-	    uint64_t *line);
+	    struct xml_mark *mark);
 
 #endif

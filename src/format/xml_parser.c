@@ -20,6 +20,8 @@
 #include "format/xml_parser.h"
 
 #define MAX_ATTRIBUTES 4
+/* of libxml2's, where the lexer has begun: the one after open_elements()' */
+#define FIRST_LINE 2
 
 #if LIBXML_VERSION >= 21200
 typedef const xmlError *error_pointer;
@@ -33,6 +35,7 @@ struct parser {
 	const char *name;
 	struct era_report *report;
 	int64_t line_offset;	  /* to add to libxml2's */
+	int64_t column_offset;	  /* likewise, on the lexer's last line */
 	unsigned int skip_starts; /* elements that the lexer has read */
 	unsigned int skip_ends;
 	const struct element *open; /* NULL: none */
@@ -72,6 +75,8 @@ fail_at(struct parser *parser, int64_t line, int64_t column, const char *fmt,
 	/* libxml2 loses count where it reads on, or changes the encoding */
 	if (column < 1)
 		column = 1;
+	if (line == FIRST_LINE)
+		column += parser->column_offset;
 	era_report_kind(parser->report, ERA_KIND_BAD_INPUT, ERA_FATAL, NULL,
 			ERA_NO_DATA,
 			"%s: line %" PRId64 ", column %" PRId64 ": %s",
@@ -380,7 +385,9 @@ static const struct element *find_element(const char *name)
 	return NULL;
 }
 
-/* Whose XML this is, by an attribute that <superblock> has in no other; or NULL.
+/*
+ * Whose XML this is, by an attribute that <superblock> has in no other; or
+ * NULL.
  */
 static const char *foreign_xml(const struct element *element, const char *name)
 {
@@ -612,7 +619,7 @@ static void parse(struct parser *parser, const char *data, size_t len,
 }
 
 /* Tells libxml2 what is open where the lexer has stopped, on a line. */
-static int open_elements(struct parser *parser, uint64_t line)
+static int open_elements(struct parser *parser, const struct xml_mark *mark)
 {
 	static const struct {
 		const char *text;
@@ -634,7 +641,8 @@ static int open_elements(struct parser *parser, uint64_t line)
 
 	if (r)
 		return r;
-	parser->line_offset = (int64_t)line - 2;
+	parser->line_offset = (int64_t)mark->line - FIRST_LINE;
+	parser->column_offset = (int64_t)mark->column;
 	parser->skip_starts = prefixes[place].nr_starts;
 	parser->skip_ends = prefixes[place].nr_ends;
 	parser->open = prefixes[place].open;
@@ -678,14 +686,14 @@ static int parse_window(struct parser *parser, struct input_window *window)
 }
 
 static int read_all(struct parser *parser, struct input_window *window,
-		    uint64_t line)
+		    const struct xml_mark *mark)
 {
 	int r;
 
 	if (parser->doc->place == XML_BEFORE)
 		r = open_document(parser, window);
 	else
-		r = open_elements(parser, line);
+		r = open_elements(parser, mark);
 	if (!r)
 		r = parse_window(parser, window);
 	/* libxml2 would have said so, unless there is a bug there or here */
@@ -699,7 +707,7 @@ static int read_all(struct parser *parser, struct input_window *window,
 }
 
 int xml_parse(struct input_window *window, const char *name,
-	      struct xml_document *doc, uint64_t line,
+	      struct xml_document *doc, const struct xml_mark *mark,
 	      struct era_report *report)
 {
 	struct parser parser = { .doc = doc, .name = name, .report = report };
@@ -709,7 +717,7 @@ int xml_parse(struct input_window *window, const char *name,
 
 	/* what decodes the bytes knows no parser, only this thread's handler */
 	xmlSetStructuredErrorFunc(&parser, (xmlStructuredErrorFunc)on_error);
-	r = read_all(&parser, window, line);
+	r = read_all(&parser, window, mark);
 	xmlSetStructuredErrorFunc(old_arg, old_handler);
 	return r;
 }

@@ -10,17 +10,16 @@
 #include <stdint.h>
 
 #include "base/report.h"
-#include "format/input_window.h"
-#include "format/xml_document.h"
+#include "format/xml_lexer.h"
 
 /*
  * Reads what is left of the input, where doc stands as the lexer left it, at
- * the start of the line numbered line. name is the input's, for messages.
+ * mark. name is the input's, for messages.
  * Returns 0 once the document has ended, or a negative errno, which for
  * -EINVAL of our own was reported with line and column.
  */
 int xml_parse(struct input_window *window, const char *name,
-	      struct xml_document *doc, uint64_t line,
+	      struct xml_document *doc, const struct xml_mark *mark,
 	      struct era_report *report);
 
 #endif

@@ -51,16 +51,16 @@ static int read_document(struct input_window *window, const char *name,
 			 struct xml_document *doc, bool lexer,
 			 struct era_report *report)
 {
-	uint64_t line = 1;
+	struct xml_mark mark = { .line = 1 };
 	int r = check_start(window, name, report);
 
 	if (!r && lexer)
-		r = xml_lex(window, doc, &line);
+		r = xml_lex(window, doc, &mark);
 	if (r)
 		return r;
 	if (doc->place != XML_AFTER || !window->eof ||
 	    window->begin != window->end)
-		r = xml_parse(window, name, doc, line, report);
+		r = xml_parse(window, name, doc, &mark, report);
 	return r ? r : xml_document_end(doc, report);
 }
 

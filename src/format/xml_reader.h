@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The source of era_restore: reads the XML form of metadata as a stream, in
- * memory that does not grow with it. A lexer for the exact form that the
- * suites write stands before libxml2, which takes over at the first byte that
- * the lexer does not know and is the parser of record.
+ * memory that does not grow with it. A lexer for XML that is simple, and above
+ * all for the exact form that the suites write, stands before libxml2, which
+ * takes over where the lexer stops and is the parser of record.
  */
 #ifndef FORMAT_XML_READER_H
 #define FORMAT_XML_READER_H

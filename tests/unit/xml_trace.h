@@ -128,13 +128,9 @@ static inline int trace_fd(const void *data, size_t len, size_t piece)
 typedef int (*xml_read_fn)(struct input *in, const char *name,
 			   struct era_visitor *sink, struct era_report *report);
 
-/* Runs read over data; free trace->calls afterwards. */
-static inline void trace_read(struct xml_trace *trace, xml_read_fn read_fn,
-			      const void *data, size_t len, size_t piece)
+/* trace->stream is to be closed, and trace->calls then to be freed. */
+static inline void trace_begin(struct xml_trace *trace)
 {
-	struct era_report report = { .problem = trace_problem, .arg = trace };
-	struct input in;
-
 	trace->visitor = (struct era_visitor){
 		.superblock = trace_superblock,
 		.writeset_begin = trace_writeset_begin,
@@ -144,6 +140,16 @@ static inline void trace_read(struct xml_trace *trace, xml_read_fn read_fn,
 		.end = trace_end,
 	};
 	trace->stream = open_memstream(&trace->calls, &trace->calls_len);
+}
+
+/* Runs read over data; free trace->calls afterwards. */
+static inline void trace_read(struct xml_trace *trace, xml_read_fn read_fn,
+			      const void *data, size_t len, size_t piece)
+{
+	struct era_report report = { .problem = trace_problem, .arg = trace };
+	struct input in;
+
+	trace_begin(trace);
 	trace->r = input_open_fd(&in, trace_fd(data, len, piece), "x.xml",
 				 &report);
 	if (!trace->r) {
