@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,4 +253,21 @@ Test(report, each_severity_has_a_name_of_its_own)
 			cr_assert_str_neq(
 				era_severity_name((enum era_severity)a),
 				era_severity_name((enum era_severity)b));
+}
+
+/* A kind that has no place among those that decide would be taken for damage.
+ */
+Test(report, each_kind_decides_where_it_is_alone)
+{
+	for (int i = ERA_KIND_DAMAGE; i < ERA_NR_KINDS; i++) {
+		enum era_kind kind = (enum era_kind)i;
+		struct era_report report = { .problem = NULL };
+
+		era_report_kind(&report, kind, ERA_FATAL, NULL, ERA_NO_DATA,
+				"alone");
+		cr_assert_eq(era_report_main_kind(&report), kind, "%s",
+			     era_kind_name(kind));
+		cr_assert_eq(era_report_outcome(&report, -EUCLEAN),
+			     era_kind_outcome(kind), "%s", era_kind_name(kind));
+	}
 }
