@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define HUMAN_SIZE_MAX 16 /* bytes of the longest, NUL and all */
+#define HUMAN_SIZE_MAX 24 /* bytes that any 64 bits and a letter take */
 
 /* Rounded to the nearest; returns buf. */
 char *human_size(char buf[HUMAN_SIZE_MAX], uint64_t bytes);
