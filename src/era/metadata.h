@@ -122,6 +122,15 @@ int era_metadata_read_told(const struct era_metadata *md,
 /* The greatest era that the writeset tree can hold. */
 uint32_t era_metadata_last_archived(const struct era_metadata *md);
 
+/* The open writeset; NULL where none is open. */
+static inline const struct era_writeset *
+era_metadata_open_writeset(const struct era_metadata *md)
+{
+	return md->nr_writesets && md->writesets[md->nr_writesets - 1].open
+		       ? &md->writesets[md->nr_writesets - 1]
+		       : NULL;
+}
+
 /* Sorts the writesets by era after some were added. */
 void era_metadata_sort(struct era_metadata *md);
 

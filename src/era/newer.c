@@ -10,6 +10,7 @@
 #include "era/beyond.h"
 #include "era/later.h"
 #include "era/newer.h"
+#include "era/stale_names.h"
 #include "history/former.h"
 
 /* Writesets of eras that the superblock has never heard of. */
@@ -340,25 +341,32 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 {
 	struct era_orphans orphans = { .nr_writesets = 0 };
 	struct era_commits commits = { .superblocks = ERA_NO_COMMIT };
+	struct era_under_way under_way = { .found = false };
+	struct era_overwritten overwritten = {
+		.by = &under_way, .open = era_metadata_open_writeset(md)
+	};
 	int r = era_scan_finish(scan);
 
 	if (!r)
 		r = era_forget_former(scan, &md->sb);
+	if (!r && has_other_commits(md, scan)) {
+		/* commits are judged by what their blocks hold */
+		r = era_metadata_read_told(md, scan);
+		if (!r)
+			r = era_commits_load(&commits, scan, &md->sb);
+		if (!r)
+			r = era_under_way_find(&under_way, scan, &commits);
+	}
 	if (!r)
 		r = era_orphans_init(&orphans, scan, reachable,
-				     md->sb.geometry.nr_blocks, false);
+				     md->sb.geometry.nr_blocks, false,
+				     &overwritten);
 	if (!r)
 		r = era_newer_compare(newer, md, NULL, &orphans);
 	if (!r)
 		r = era_newer_find_twice(newer, md, &orphans);
 	if (!r)
 		era_newer_find_gap(newer, md, scan);
-	if (!r && has_other_commits(md, scan)) {
-		/* commits are judged by what their blocks hold */
-		r = era_metadata_read_told(md, scan);
-		if (!r)
-			r = era_commits_load(&commits, scan, &md->sb);
-	}
 	if (!r)
 		era_newer_find_fork(newer, &commits);
 	if (!r && newer->found)
@@ -366,6 +374,7 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 	else if (!r)
 		r = find_later(newer, md, &orphans, &commits, reachable,
 			       report);
+	era_under_way_release(&under_way);
 	era_commits_release(&commits);
 	era_orphans_release(&orphans);
 	/* what could be read once and then not was never compared */

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "era/orphans.h"
+#include "era/stale_names.h"
 
 /* An array block filed under an index by an orphan leaf. */
 struct filed {
@@ -28,6 +29,7 @@ struct filing {
 struct collecting {
 	struct era_orphans *orphans;
 	const struct block_set *reachable;
+	const struct era_overwritten *overwritten;
 	struct block_set named; /* blocks of writesets that have a name */
 	uint32_t nr_blocks;	/* data blocks */
 	bool disputed;
@@ -436,7 +438,10 @@ static int collect(struct collecting *c)
 	if (r)
 		return r;
 	sort_writesets(orphans);
-	r = load_writesets(c);
+	if (c->overwritten)
+		r = era_orphans_drop_stale(orphans, c->overwritten);
+	if (!r)
+		r = load_writesets(c);
 	if (!r)
 		r = era_scan_each(scan, ROLE_POINTERS, c->reachable, file_leaf,
 				  c);
@@ -455,10 +460,11 @@ static int collect(struct collecting *c)
 
 int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 		     const struct block_set *reachable, uint32_t nr_blocks,
-		     bool disputed)
+		     bool disputed, const struct era_overwritten *overwritten)
 {
 	struct collecting c = { .orphans = orphans,
 				.reachable = reachable,
+				.overwritten = overwritten,
 				.nr_blocks = nr_blocks,
 				.disputed = disputed };
 	int r;

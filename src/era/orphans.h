@@ -71,14 +71,17 @@ struct era_orphans {
 
 #define CLAIM_DISPUTED UINT32_MAX
 
+struct era_overwritten; /* era/stale_names.h */
+
 /*
  * Collects the orphans: all sound blocks that are not in reachable. nr_blocks,
  * in data blocks, bounds the indexes. disputed: also take array blocks whose
- * index is disputed, under each index.
+ * index is disputed, under each index. overwritten: what a commit under way
+ * has written over, or NULL.
  */
 int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 		     const struct block_set *reachable, uint32_t nr_blocks,
-		     bool disputed);
+		     bool disputed, const struct era_overwritten *overwritten);
 void era_orphans_release(struct era_orphans *orphans);
 
 /*

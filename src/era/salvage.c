@@ -249,10 +249,14 @@ int era_salvage_open(struct era_salvage *s, struct era_device *device,
 		r = era_salvage_read_superblock(s, &sb)
 			    ? era_salvage_rebuild(s, &sb)
 			    : era_forget_former(&s->scan, &sb);
+	if (!r && !s->rebuilt_superblock) {
+		r = era_commits_load(&s->commits, &s->scan, &sb);
+		if (!r)
+			r = era_under_way_find(&s->under_way, &s->scan,
+					       &s->commits);
+	}
 	if (!r)
 		r = era_salvage_load(s, &sb);
-	if (!r && !s->rebuilt_superblock)
-		r = era_commits_load(&s->commits, &s->scan, &sb);
 	if (!r)
 		r = check_readable(s);
 	if (!r)
@@ -273,6 +277,7 @@ void era_salvage_close(struct era_salvage *s)
 	era_metadata_release(&s->second);
 	era_orphans_release(&s->orphans);
 	era_commits_release(&s->commits);
+	era_under_way_release(&s->under_way);
 	era_rebuilt_release(&s->rebuilt);
 	block_set_release(&s->live);
 	block_set_release(&s->reachable);

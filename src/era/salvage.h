@@ -13,6 +13,7 @@
 #include "era/correct.h"
 #include "era/newer.h"
 #include "era/witness.h"
+#include "history/under_way.h"
 
 struct era_salvage_options {
 	/* what the user says of the geometry; 0: not given */
@@ -69,6 +70,7 @@ struct era_salvage {
 	struct block_set snapshot_only;
 
 	struct era_commits commits;
+	struct era_under_way under_way;
 	struct era_orphans orphans;
 	struct era_newer newer;
 	/* Two instances have written the device. The superblock is the early

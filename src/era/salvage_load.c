@@ -10,6 +10,7 @@
 
 #include "era/accounts.h"
 #include "era/salvage_parts.h"
+#include "era/stale_names.h"
 
 #define WINDOW_BLOCKS 256 /* array blocks read at a time */
 
@@ -303,6 +304,10 @@ static int load_space_map(struct era_salvage *s, struct walk *walk)
 int era_salvage_collect_orphans(struct era_salvage *s, bool disputed,
 				bool reachable)
 {
+	const struct era_overwritten overwritten = {
+		.by = &s->under_way,
+		.open = era_metadata_open_writeset(&s->md),
+	};
 	struct block_set live;
 	int r = block_set_init(&live, s->scan.nr_blocks);
 
@@ -314,7 +319,8 @@ int era_salvage_collect_orphans(struct era_salvage *s, bool disputed,
 			if (block_set_has(&s->snapshot_only, i))
 				block_set_remove(&live, i);
 		r = era_orphans_init(&s->orphans, &s->scan, &live,
-				     s->md.sb.geometry.nr_blocks, disputed);
+				     s->md.sb.geometry.nr_blocks, disputed,
+				     &overwritten);
 	}
 	block_set_release(&live);
 	return r;

@@ -133,7 +133,7 @@ int era_salvage_rebuild(struct era_salvage *s, struct era_superblock *sb)
 	s->rebuilt_superblock = true;
 	if (!r)
 		r = era_orphans_init(&s->orphans, &s->scan, &nothing,
-				     ERA_MAX_NR_BLOCKS - 1, true);
+				     ERA_MAX_NR_BLOCKS - 1, true, NULL);
 	block_set_release(&nothing);
 	if (!r)
 		r = era_commits_load(&s->commits, &s->scan, NULL);

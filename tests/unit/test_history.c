@@ -12,6 +12,7 @@
 #include "era/superblock.h"
 #include "fake_device.h"
 #include "history/commits.h"
+#include "history/under_way.h"
 #include "pdata/array.h"
 
 TestSuite(history, .timeout = 60);
@@ -36,7 +37,7 @@ struct kernel {
 	uint64_t bitmap, index, ref_counts, tree;
 	uint64_t eras_root, eras_block[2];
 	uint32_t eras[NR_DATA];
-	uint32_t era; /* open, or the last that was */
+	uint32_t era;	      /* open, or the last that was */
 	struct writeset open; /* root 0: none */
 	struct writeset archived[MAX_WRITESETS];
 	size_t nr_archived;
@@ -96,8 +97,8 @@ static void put_node(uint8_t *node, uint32_t value_size, uint32_t nr)
 
 static uint8_t *value_of(uint8_t *node, uint32_t i, uint32_t value_size)
 {
-	return node + NODE_KEYS +
-	       (size_t)node_max_entries(value_size) * 8 + i * value_size;
+	return node + NODE_KEYS + (size_t)node_max_entries(value_size) * 8 +
+	       i * value_size;
 }
 
 static void put_leaf(struct world *w, uint64_t root, const uint64_t *blocks,
@@ -555,10 +556,8 @@ enum target { BITMAP, TREE, ERAS_ROOT, ERAS_BLOCK, OPEN_ROOT, NR_TARGETS };
 static uint64_t target_of(const struct world *w, enum target target)
 {
 	const uint64_t blocks[NR_TARGETS] = {
-		[BITMAP] = w->k.bitmap,
-		[TREE] = w->k.tree,
-		[ERAS_ROOT] = w->k.eras_root,
-		[ERAS_BLOCK] = w->k.eras_block[0],
+		[BITMAP] = w->k.bitmap,	      [TREE] = w->k.tree,
+		[ERAS_ROOT] = w->k.eras_root, [ERAS_BLOCK] = w->k.eras_block[0],
 		[OPEN_ROOT] = w->k.open.root,
 	};
 
@@ -610,8 +609,51 @@ Test(history, says_why_a_commit_is_not_proven)
 		load(&w, &scan, &commits);
 		cr_assert_eq(commits.list[commits.superblocks].proof, d->proof,
 			     "%s: %s", d->what,
-			     era_proof_name(commits.list[commits.superblocks]
-						    .proof));
+			     era_proof_name(
+				     commits.list[commits.superblocks].proof));
+		unload(&scan, &commits);
+		fake_release(&w.fake);
+	}
+}
+
+/* What it wrote is what the superblock's commit left free. */
+Test(history, tells_what_a_commit_under_way_has_written)
+{
+	static const struct {
+		const char *steps;
+		bool found;
+	} lives[] = {
+		{ "rmm", false },
+		{ "rmmu", true },
+		{ "rmmsrmu", true },
+	};
+
+	for (size_t n = 0; n < sizeof(lives) / sizeof(*lives); n++) {
+		struct era_under_way under_way;
+		struct era_commits commits;
+		struct era_scan scan;
+		struct world w;
+		uint64_t nr_wrote = 0;
+
+		format(&w, 200);
+		run(&w, lives[n].steps);
+		load(&w, &scan, &commits);
+		cr_assert_eq(era_under_way_find(&under_way, &scan, &commits),
+			     0);
+		cr_assert_eq(under_way.found, lives[n].found, "%s",
+			     lives[n].steps);
+		for (uint64_t block = 0; under_way.found && block < 200;
+		     block++) {
+			bool wrote = block_set_has(&under_way.wrote, block);
+
+			cr_assert_eq(block_set_has(&under_way.counted, block),
+				     w.k.counts[block] != 0);
+			cr_assert(!wrote || w.k.counts[block]);
+			nr_wrote += wrote;
+		}
+		/* a bitset and its node, a bitmap block and the index */
+		cr_assert_eq(nr_wrote, under_way.found ? 4 : 0);
+		era_under_way_release(&under_way);
 		unload(&scan, &commits);
 		fake_release(&w.fake);
 	}
@@ -725,7 +767,8 @@ Test(history, costs_no_more_for_more_commits)
 	uint64_t nr_reads;
 
 	format(&w, 400);
-	run(&w, "rmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm");
+	run(&w,
+	    "rmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm");
 	cr_assert_eq(era_scan_init(&scan, &w.fake.device), 0);
 	nr_reads = w.fake.nr_calls[FAKE_READ];
 	cr_assert_eq(era_commits_load(&commits, &scan, NULL), 0);
