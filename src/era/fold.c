@@ -42,6 +42,8 @@ struct folding {
 	struct era_spans spans[ERA_NR_CLASSES];
 	bool constant;	/* eras holds one era, of a quiet window */
 	bool tracking;	/* the lowest era that raises anything over before */
+	bool can_idle;	/* windows can pass in which nothing is read */
+	bool idle;	/* this one does */
 	uint64_t first; /* data block */
 	uint32_t nr;
 	uint32_t eras[WINDOW];
@@ -118,6 +120,29 @@ static void raise_dense(uint32_t *eras, uint64_t word, uint32_t era)
 	}
 }
 
+/* The same for few bits. */
+static void raise_sparse(uint32_t *eras, uint64_t word, uint32_t era)
+{
+	for (; word; word &= word - 1) {
+		uint32_t *e = &eras[__builtin_ctzll(word)];
+
+		*e = *e < era ? era : *e;
+	}
+}
+
+/* The same where it is looked at what is raised. */
+static void track_word(struct folding *f, uint64_t at, uint64_t word,
+		       const struct era_layer *layer, uint32_t era)
+{
+	for (; word; word &= word - 1) {
+		uint64_t block = at + (uint64_t)__builtin_ctzll(word);
+
+		track_layer(f, block, layer, era);
+		if (f->eras[block] < era)
+			f->eras[block] = era;
+	}
+}
+
 static uint32_t redated(const struct era_layer *layer, uint32_t era)
 {
 	return era >= layer->redate_from && era < layer->redate_to
@@ -160,13 +185,26 @@ static void merge_eras(struct folding *f, const struct era_layer *layer,
 	}
 }
 
+/* Of a fixed number, so that a compiler makes vector instructions of it. */
+static inline void raise_64(uint32_t *eras, const uint8_t *values)
+{
+	for (unsigned int i = 0; i < 64; i++) {
+		uint32_t era = get_le32(values + i * 4);
+
+		eras[i] = eras[i] < era ? era : eras[i];
+	}
+}
+
 /* As merge_eras, for the layer that says no more than its array. */
 static void merge_plain_eras(struct folding *f, uint64_t first,
 			     const uint8_t *values, uint32_t nr)
 {
 	uint32_t *eras = f->eras + (first - f->first);
+	uint32_t i;
 
-	for (uint32_t i = 0; i < nr; i++) {
+	for (i = 0; i + 64 <= nr; i += 64)
+		raise_64(eras + i, values + i * 4);
+	for (; i < nr; i++) {
 		uint32_t era = get_le32(values + i * 4);
 
 		eras[i] = eras[i] < era ? era : eras[i];
@@ -193,18 +231,12 @@ static void merge_words(struct folding *f, const struct era_layer *layer,
 			raise_range(f, at, at + 64, era);
 			continue;
 		}
-		if (!f->tracking && __builtin_popcountll(word) > 8) {
+		if (f->tracking)
+			track_word(f, at - f->first, word, layer, era);
+		else if (__builtin_popcountll(word) > 8)
 			raise_dense(f->eras + (at - f->first), word, era);
-			continue;
-		}
-		for (; word; word &= word - 1) {
-			uint64_t block =
-				at + (uint64_t)__builtin_ctzll(word) - f->first;
-
-			track_layer(f, block, layer, era);
-			if (f->eras[block] < era)
-				f->eras[block] = era;
-		}
+		else
+			raise_sparse(f->eras + (at - f->first), word, era);
 	}
 }
 
@@ -327,15 +359,18 @@ static int merge_layer(struct folding *f, uint32_t number)
 	nr_blocks = array_map_nr_blocks(map);
 	per = blocks_per_window(map);
 	first = (uint32_t)(f->first / WINDOW) * per;
-	r = array_window_read(&f->window, f->fold->device, map, first, per,
-			      f->fold->report, &nr_lost);
+	r = f->idle ? 0
+		    : array_window_read(&f->window, f->fold->device, map, first,
+					per, f->fold->report, &nr_lost);
 	for (; !r && turn->slot < map->nr_slots; turn->slot++) {
 		uint32_t index = map->slots[turn->slot].index;
 
 		if (index - first >= per)
 			break;
 		r = lose(f, layer, turn->gap, index);
-		if (!r && f->window.values[index - first])
+		if (f->idle)
+			; /* nothing was read */
+		else if (!r && f->window.values[index - first])
 			merge_block(f, layer, index,
 				    f->window.values[index - first]);
 		else if (!r)
@@ -395,13 +430,47 @@ static int tell_raised(struct folding *f, enum era_class trust)
 	return r;
 }
 
+/*
+ * Whether all that is asked is what the later classes raise: then in a window
+ * that has nothing of them it does not matter over what.
+ */
+static bool asks_for_raises(const struct era_fold *fold)
+{
+	if (fold->window || fold->strict || fold->report)
+		return false;
+	for (size_t i = 0; i < fold->layers.nr; i++)
+		if (fold->layers.layers[i].trust == ERA_REACHABLE &&
+		    fold->layers.layers[i].lost_class != ERA_REACHABLE)
+			return false;
+	return true;
+}
+
+static bool is_idle(struct folding *f)
+{
+	size_t window = (size_t)(f->first / WINDOW);
+	uint32_t era;
+
+	if (!f->can_idle)
+		return false;
+	for (size_t i = ERA_ORPHAN; i < ERA_NR_CLASSES; i++)
+		if (f->lists[window * ERA_NR_CLASSES + i].first != NONE ||
+		    !era_spans_is_one(&f->spans[i], f->first, f->first + f->nr,
+				      &era) ||
+		    era)
+			return false;
+	return true;
+}
+
 static int fold_window(struct folding *f)
 {
 	const struct era_fold *fold = f->fold;
 	int r = 0;
 
 	f->constant = false;
+	f->idle = is_idle(f);
 	memset(f->eras, 0, f->nr * sizeof(*f->eras));
+	if (f->idle)
+		return merge_class(f, ERA_REACHABLE);
 	for (int trust = 0; trust < ERA_NR_CLASSES && !r; trust++) {
 		bool tell = fold->raised && trust != ERA_REACHABLE;
 
@@ -503,6 +572,8 @@ int era_fold(struct era_fold *fold)
 		return -ENOMEM;
 	f->fold = fold;
 	f->constant = false;
+	f->tracking = false;
+	f->can_idle = asks_for_raises(fold);
 	memset(f->spans, 0, sizeof(f->spans));
 	fold->lowest_raise = 0;
 	r = start(f);

@@ -335,6 +335,38 @@ static void report_newer(const struct era_newer *newer,
 			   "era_repair --reachable-only -o is right");
 }
 
+static int judge_commits(struct era_commits *commits,
+			 struct era_under_way *under_way,
+			 const struct era_metadata *md,
+			 const struct era_scan *scan)
+{
+	int r = era_commits_load(commits, scan, &md->sb);
+
+	return r ? r : era_under_way_find(under_way, scan, commits);
+}
+
+/*
+ * Commits are judged by what their blocks hold. Of the arrays that the scan was
+ * only told of each block is read where a commit is dated by it; where one is
+ * not what was told, which is a surprise, all of them are read first.
+ */
+static int load_commits(struct era_commits *commits,
+			struct era_under_way *under_way,
+			const struct era_metadata *md, struct era_scan *scan)
+{
+	bool known = !scan->told || scan->device->surprise;
+	int r = known ? era_metadata_read_told(md, scan) : 0;
+
+	if (!r)
+		r = judge_commits(commits, under_way, md, scan);
+	if (r || known || !scan->device->surprise)
+		return r;
+	era_under_way_release(under_way);
+	era_commits_release(commits);
+	r = era_metadata_read_told(md, scan);
+	return r ? r : judge_commits(commits, under_way, md, scan);
+}
+
 int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 		   struct era_scan *scan, const struct block_set *reachable,
 		   struct era_report *report)
@@ -349,14 +381,8 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 
 	if (!r)
 		r = era_forget_former(scan, &md->sb);
-	if (!r && has_other_commits(md, scan)) {
-		/* commits are judged by what their blocks hold */
-		r = era_metadata_read_told(md, scan);
-		if (!r)
-			r = era_commits_load(&commits, scan, &md->sb);
-		if (!r)
-			r = era_under_way_find(&under_way, scan, &commits);
-	}
+	if (!r && has_other_commits(md, scan))
+		r = load_commits(&commits, &under_way, md, scan);
 	if (!r)
 		r = era_orphans_init(&orphans, scan, reachable,
 				     md->sb.geometry.nr_blocks, false,

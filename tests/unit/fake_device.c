@@ -69,6 +69,9 @@ static ssize_t fake_readv(const struct era_io *io, int fd,
 		at += n;
 		done += n;
 	}
+	for (uint64_t block = (uint64_t)offset / ERA_BLOCK_SIZE;
+	     block * ERA_BLOCK_SIZE < (uint64_t)offset + done; block++)
+		fake->times_read[block]++;
 	if (fake->nr_reads < 64) {
 		fake->reads[fake->nr_reads].offset = (uint64_t)offset;
 		fake->reads[fake->nr_reads++].len = done;
@@ -158,6 +161,7 @@ void fake_init(struct fake_device *fake, uint64_t nr_blocks)
 	};
 	fake->device.io = &fake->io;
 	fake->data = need(calloc(nr_blocks + 1, ERA_BLOCK_SIZE));
+	fake->times_read = need(calloc(nr_blocks + 1, sizeof(uint32_t)));
 	fake_reset(fake);
 }
 
@@ -172,6 +176,8 @@ void fake_reset(struct fake_device *fake)
 		free(fake->log[i].data);
 	fake->nr_log = 0;
 	fake->nr_reads = 0;
+	memset(fake->times_read, 0,
+	       fake->device.nr_blocks * sizeof(*fake->times_read));
 }
 
 void fake_release(struct fake_device *fake)
@@ -179,6 +185,7 @@ void fake_release(struct fake_device *fake)
 	fake_reset(fake);
 	free(fake->log);
 	free(fake->data);
+	free(fake->times_read);
 }
 
 static void note_problem(void *arg, const struct era_problem *problem)

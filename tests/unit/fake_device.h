@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A metadata device in memory behind struct era_io: it can fail any call, do
- * less than it was asked, be interrupted, forget or change, and keeps a log of all writes and
- * flushes from which the state after a power cut is made.
+ * less than it was asked, be interrupted, forget or change, and keeps a log of
+ * all writes and flushes from which the state after a power cut is made.
  */
 #ifndef TESTS_FAKE_DEVICE_H
 #define TESTS_FAKE_DEVICE_H
@@ -50,6 +50,7 @@ struct fake_device {
 		size_t len;
 	} reads[64];
 	size_t nr_reads;
+	uint32_t *times_read; /* of each block */
 };
 
 /* All zero; fake->device is ready to be used. */

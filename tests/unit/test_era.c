@@ -20,13 +20,18 @@
 #include "era/pieces.h"
 #include "era/reader.h"
 #include "era/size.h"
+#include "era/summary.h"
+#include "era/whole.h"
 #include "fake_device.h"
+#include "format/map.h"
 
 TestSuite(superblock, .timeout = 60);
 TestSuite(builder, .timeout = 120);
 TestSuite(fold, .timeout = 120);
 TestSuite(since, .timeout = 120);
 TestSuite(reader, .timeout = 60);
+TestSuite(summary, .timeout = 60);
+TestSuite(map, .timeout = 60);
 TestSuite(pieces, .timeout = 60);
 
 /* --- the superblock ---------------------------------------------------------
@@ -831,6 +836,172 @@ static const struct era_visitor counting_sink = {
 	sink_superblock,   sink_begin, sink_words,
 	sink_writeset_end, sink_eras,  sink_end
 };
+
+static int sink_range_begin(struct era_range_visitor *v,
+			    const struct era_geometry *g)
+{
+	(void)v;
+	(void)g;
+	return 0;
+}
+
+static int sink_range(struct era_range_visitor *v, uint32_t begin, uint32_t end)
+{
+	(void)v;
+	(void)begin;
+	(void)end;
+	return 0;
+}
+
+static int sink_range_end(struct era_range_visitor *v)
+{
+	(void)v;
+	return 0;
+}
+
+/* The four that read arrays. */
+static int read_as(int source, struct era_metadata *md)
+{
+	struct era_visitor sink = counting_sink;
+	struct era_range_visitor ranges = { sink_range_begin, sink_range,
+					    sink_range_end };
+	struct era_summary summary;
+	int r;
+
+	switch (source) {
+	case 0:
+		return era_read(md, &sink);
+	case 1:
+		return era_read_logical(md, &sink);
+	case 2:
+		return era_read_since(md, 0, &ranges);
+	default:
+		r = era_summary_make(&summary, md, 100);
+		era_summary_release(&summary);
+		return r;
+	}
+}
+
+static void expect_read_once(const struct fake_device *fake,
+			     const struct array_map *map)
+{
+	for (size_t i = 0; i < map->nr_slots; i++)
+		cr_assert_eq(fake->times_read[map->slots[i].block], 1,
+			     "%s block %zu", map->name, i);
+}
+
+/* Opened with care or not: the search for a newer history needs no second look
+ * where nothing else is on the device. */
+Test(reader, reads_each_array_block_once)
+{
+	struct fake_device fake;
+	struct model m;
+
+	srand(9);
+	model_init(&m, 163000, 5, true);
+	build_sound(&m, &fake);
+	for (int source = 0; source < 8; source++) {
+		struct era_metadata md;
+
+		fake_reset(&fake);
+		cr_assert_eq(source & 1 ? era_metadata_open_whole(
+						  &md, &fake.device, NULL)
+					: era_metadata_open(&md, &fake.device,
+							    false, NULL, NULL),
+			     0);
+		cr_assert_eq(read_as(source / 2, &md), 0);
+		expect_read_once(&fake, &md.eras);
+		for (size_t i = 0; i < md.nr_writesets; i++)
+			expect_read_once(&fake, &md.writesets[i].words);
+		era_metadata_release(&md);
+	}
+	fake_release(&fake);
+	model_release(&m);
+}
+
+/* Eras that differ by what shares a place while they are counted, in runs of
+ * all lengths and one by one. */
+static void spread_eras(struct model *m)
+{
+	m->current_era = 9000;
+	for (uint32_t i = 0, end; i < m->nr_blocks; i = end) {
+		uint32_t era =
+			(uint32_t)rand() % 8 * 1024 + (uint32_t)rand() % 2;
+
+		end = i + 1 + (rand() % 3 ? 0 : (uint32_t)rand() % 60);
+		end = end < m->nr_blocks ? end : m->nr_blocks;
+		for (uint32_t k = i; k < end; k++)
+			m->eras[k] = era;
+	}
+}
+
+Test(summary, counts_each_era_whatever_comes_between)
+{
+	struct fake_device fake;
+	struct era_summary summary;
+	struct era_metadata md;
+	uint64_t counts[9001] = { 0 }, nr = 0;
+	struct model m;
+
+	srand(10);
+	model_init(&m, 163000, 0, false);
+	spread_eras(&m);
+	build_sound(&m, &fake);
+	for (uint32_t i = 0; i < m.nr_blocks; i++)
+		counts[m.eras[i]]++;
+	cr_assert_eq(era_metadata_open(&md, &fake.device, false, NULL, NULL),
+		     0);
+	cr_assert_eq(era_summary_make(&summary, &md, 100), 0);
+	cr_assert_eq(summary.shift, 0);
+	cr_assert_eq(summary.nr_lines, 16);
+	for (size_t i = 0; i < summary.nr_lines; i++) {
+		cr_assert_eq(summary.lines[i].nr_blocks,
+			     counts[summary.lines[i].first]);
+		nr += summary.lines[i].nr_blocks;
+	}
+	cr_assert_eq(nr, m.nr_blocks);
+	era_summary_release(&summary);
+	era_metadata_release(&md);
+	fake_release(&fake);
+	model_release(&m);
+}
+
+static unsigned int bin_that_has(const struct map *map, uint32_t era)
+{
+	for (unsigned int bin = 1; bin < map->nr_bins; bin++)
+		if (era >= map->bins[bin].first && era <= map->bins[bin].last)
+			return bin;
+	return 0;
+}
+
+Test(map, counts_each_block_in_its_cell_and_bin)
+{
+	static uint32_t counts[40][MAP_MAX_BINS];
+	uint64_t sums[MAP_MAX_BINS] = { 0 };
+	struct model m;
+	struct map map;
+
+	srand(11);
+	model_init(&m, 163000, 0, false);
+	spread_eras(&m);
+	map_init(&map, 40, 0);
+	cr_assert_eq(drive(&m, &map.visitor), 0);
+	cr_assert_leq(map.nr_cells, 40);
+	for (uint32_t i = 0; i < m.nr_blocks; i++) {
+		unsigned int bin = bin_that_has(&map, m.eras[i]);
+
+		counts[i / map.cell_blocks][bin]++;
+		sums[bin]++;
+	}
+	for (unsigned int bin = 0; bin < map.nr_bins; bin++) {
+		cr_assert_eq(map.bins[bin].nr_blocks, sums[bin]);
+		for (uint32_t cell = 0; cell < map.nr_cells; cell++)
+			cr_assert_eq(map_cell(&map, cell)[bin],
+				     counts[cell][bin]);
+	}
+	map_release(&map);
+	model_release(&m);
+}
 
 /* Metadata whose superblock says that another state is the snapshot's. */
 static void change_snapshot(struct fake_device *fake, uint64_t location,

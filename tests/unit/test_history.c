@@ -7,9 +7,11 @@
 #include "config.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
 
-#include "era/superblock.h"
+#include "era/reader.h"
+#include "era/whole.h"
 #include "fake_device.h"
 #include "history/commits.h"
 #include "history/under_way.h"
@@ -776,5 +778,76 @@ Test(history, costs_no_more_for_more_commits)
 	cr_assert_geq(commits.nr_proven, 60);
 	cr_assert_lt(nr_reads, 400);
 	unload(&scan, &commits);
+	fake_release(&w.fake);
+}
+
+static int drop_begin(struct era_range_visitor *v, const struct era_geometry *g)
+{
+	(void)v;
+	(void)g;
+	return 0;
+}
+
+static int drop_range(struct era_range_visitor *v, uint32_t begin, uint32_t end)
+{
+	(void)v;
+	(void)begin;
+	(void)end;
+	return 0;
+}
+
+static int drop_end(struct era_range_visitor *v)
+{
+	(void)v;
+	return 0;
+}
+
+/*
+ * Whoever lists what was written of a device that has been in use reads its era
+ * array once for the dates of the commits, once beside what is not in use, and
+ * once for the list. Of a bitset the dates can take one more.
+ */
+Test(history, costs_a_list_two_more_reads_of_the_era_array)
+{
+	struct era_range_visitor sink = { drop_begin, drop_range, drop_end };
+	struct era_metadata md;
+	struct world w;
+
+	format(&w, 200);
+	run(&w, "rmmmrmmmmmrmmdmmmrmmm");
+	fake_reset(&w.fake);
+	cr_assert_eq(era_metadata_open_whole(&md, &w.fake.device, NULL), 0);
+	cr_assert_eq(era_read_since(&md, 0, &sink), 0);
+	cr_assert_eq(md.eras.nr_slots, 2);
+	for (size_t i = 0; i < md.eras.nr_slots; i++)
+		cr_assert_leq(w.fake.times_read[md.eras.slots[i].block], 3);
+	for (size_t i = 0; i < md.nr_writesets; i++)
+		cr_assert_leq(
+			w.fake.times_read[md.writesets[i].words.slots[0].block],
+			4);
+	era_metadata_release(&md);
+	fake_release(&w.fake);
+}
+
+/* An array block that is not what its place says is damage, not a change. */
+Test(history, tells_damage_of_what_was_not_read_before)
+{
+	struct era_range_visitor sink = { drop_begin, drop_range, drop_end };
+	struct fake_report report;
+	struct era_metadata md;
+	struct world w;
+	int r;
+
+	format(&w, 200);
+	run(&w, "rmmmrmmmmmrmmdmmmrmmm");
+	at(&w, w.k.open.block)[100] ^= 1;
+	fake_report_init(&report);
+	r = era_metadata_open_whole(&md, &w.fake.device, &report.report);
+	if (!r) {
+		r = era_read_since(&md, 0, &sink);
+		era_metadata_release(&md);
+	}
+	cr_assert_eq(r, -EUCLEAN);
+	cr_assert_str_eq(report.fatal, "the checksum does not match");
 	fake_release(&w.fake);
 }
