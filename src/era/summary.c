@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "era/fold.h"
+#include "era/group.h"
 #include "era/summary.h"
 
 struct slot {
@@ -44,8 +45,7 @@ static uint64_t make_factor(void)
 {
 	uint64_t factor = 0;
 
-	if (getrandom(&factor, sizeof(factor), GRND_NONBLOCK) !=
-	    sizeof(factor))
+	if (getrandom(&factor, sizeof(factor), GRND_NONBLOCK) != sizeof(factor))
 		factor = UINT64_C(0x9e3779b97f4a7c15);
 	return factor | 1;
 }
@@ -123,18 +123,67 @@ static int add(struct table *table, uint32_t era, unsigned int states,
 	return 0;
 }
 
+/*
+ * Where few eras come again and again, what is counted waits here for its slot
+ * of the table: one place for all eras that differ by a multiple.
+ */
+#define TALLY_PLACES 1024u
+
+struct tally {
+	struct table *table;
+	uint32_t eras[TALLY_PLACES];
+	uint32_t counts[TALLY_PLACES]; /* 0: the place is free */
+};
+
+static int flush(struct tally *tally, uint32_t place)
+{
+	uint32_t nr = tally->counts[place];
+
+	tally->counts[place] = 0;
+	return nr ? add(tally->table, tally->eras[place], ERA_STATE_DIGESTED,
+			nr)
+		  : 0;
+}
+
+static int flush_all(struct tally *tally)
+{
+	int r = 0;
+
+	for (uint32_t place = 0; place < TALLY_PLACES && !r; place++)
+		r = flush(tally, place);
+	return r;
+}
+
+static inline int tally_up(struct tally *tally, uint32_t era, uint32_t nr)
+{
+	uint32_t place = era % TALLY_PLACES;
+	int r = 0;
+
+	if (tally->eras[place] != era) {
+		r = flush(tally, place);
+		tally->eras[place] = era;
+	}
+	tally->counts[place] += nr;
+	return r;
+}
+
 static int count_window(void *arg, uint32_t first, const uint32_t *eras,
 			size_t nr)
 {
-	struct table *table = arg;
+	struct tally *tally = arg;
+	size_t i = 0;
 	int r = 0;
 
 	(void)first;
-	for (size_t i = 0, end; i < nr && !r; i = end) {
-		end = i + 1;
-		while (end < nr && eras[end] == eras[i])
-			end++;
-		r = add(table, eras[i], ERA_STATE_DIGESTED, end - i);
+	while (i < nr && !r) {
+		if (nr - i >= ERA_GROUP && era_group_is_one(eras + i)) {
+			r = tally_up(tally, eras[i], ERA_GROUP);
+			i += ERA_GROUP;
+			continue;
+		}
+		for (size_t end = nr - i < ERA_GROUP ? nr : i + ERA_GROUP;
+		     i < end && !r; i++)
+			r = tally_up(tally, eras[i], 1);
 	}
 	return r;
 }
@@ -217,23 +266,30 @@ static void cut_last(struct era_summary *summary, uint32_t current_era)
 
 static int count(struct table *table, struct era_metadata *md)
 {
+	struct tally *tally = calloc(1, sizeof(*tally));
 	struct era_fold fold = { .device = md->device,
 				 .report = md->report,
 				 .nr_blocks = md->sb.geometry.nr_blocks,
 				 .strict = true,
 				 .window = count_window,
-				 .arg = table };
-	int r = era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
-					ERA_ASSUMPTION);
+				 .arg = tally };
+	int r = tally ? era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+						ERA_ASSUMPTION)
+		      : -ENOMEM;
 
 	for (size_t i = 0; i < md->nr_writesets && !r; i++)
 		r = add(table, md->writesets[i].era,
 			md->writesets[i].open ? ERA_STATE_OPEN
 					      : ERA_STATE_ARCHIVED,
 			0);
-	if (!r)
+	if (!r) {
+		tally->table = table;
 		r = era_fold(&fold);
+	}
+	if (!r)
+		r = flush_all(tally);
 	era_layers_release(&fold.layers);
+	free(tally);
 	return r;
 }
 

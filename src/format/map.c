@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "era/group.h"
 #include "format/map.h"
 
 /*
@@ -48,13 +49,25 @@ static void set_bins(struct map *map)
 		add_ages(map, first, current);
 }
 
-static unsigned int bin_of(const struct map *map, uint32_t era)
+static unsigned int find_bin(const struct map *map, uint32_t era)
 {
 	unsigned int bin = map->nr_bins - 1;
 
 	while (bin && map->bins[bin].first > era)
 		bin--;
 	return bin;
+}
+
+/* The same, with what was found last for each place kept. */
+static inline unsigned int bin_of(struct map *map, uint32_t era)
+{
+	struct map_found *found = &map->found[era % MAP_NR_FOUND];
+
+	if (found->era != era) {
+		found->era = era;
+		found->bin = find_bin(map, era);
+	}
+	return found->bin;
 }
 
 static int on_superblock(struct era_visitor *visitor,
@@ -74,6 +87,24 @@ static int on_superblock(struct era_visitor *visitor,
 	return map->counts ? 0 : -ENOMEM;
 }
 
+/* Eras of blocks of one cell. */
+static void count_eras(struct map *map, uint32_t *counts, const uint32_t *eras,
+		       size_t nr)
+{
+	size_t i = 0;
+
+	while (i < nr) {
+		if (nr - i >= ERA_GROUP && era_group_is_one(eras + i)) {
+			counts[bin_of(map, eras[i])] += ERA_GROUP;
+			i += ERA_GROUP;
+			continue;
+		}
+		for (size_t end = nr - i < ERA_GROUP ? nr : i + ERA_GROUP;
+		     i < end; i++)
+			counts[bin_of(map, eras[i])]++;
+	}
+}
+
 static int on_eras(struct era_visitor *visitor, uint32_t first_block,
 		   const uint32_t *eras, size_t nr)
 {
@@ -82,24 +113,24 @@ static int on_eras(struct era_visitor *visitor, uint32_t first_block,
 
 	for (size_t i = 0, end; i < nr; i = end) {
 		uint64_t block = first_block + i;
-		uint32_t cell = (uint32_t)(block / per);
-		size_t stop = i + (size_t)(per - block % per);
-		unsigned int bin = bin_of(map, eras[i]);
+		size_t cell = (size_t)(block / per);
 
-		if (stop > nr)
-			stop = nr;
-		for (end = i + 1; end < stop && eras[end] == eras[i];)
-			end++;
-		map->counts[(size_t)cell * map->nr_bins + bin] +=
-			(uint32_t)(end - i);
-		map->bins[bin].nr_blocks += end - i;
+		end = i + (size_t)(per - block % per);
+		if (end > nr)
+			end = nr;
+		count_eras(map, map->counts + cell * map->nr_bins, eras + i,
+			   end - i);
 	}
 	return 0;
 }
 
 static int on_end(struct era_visitor *visitor)
 {
-	(void)visitor;
+	struct map *map = (struct map *)visitor;
+
+	for (uint32_t cell = 0; cell < map->nr_cells; cell++)
+		for (unsigned int bin = 0; bin < map->nr_bins; bin++)
+			map->bins[bin].nr_blocks += map_cell(map, cell)[bin];
 	return 0;
 }
 

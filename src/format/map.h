@@ -24,6 +24,14 @@ struct map_bin {
 	bool before; /* written, but before the first era of interest */
 };
 
+#define MAP_NR_FOUND 1024u
+
+/* Era 0 is in bin 0, so all zero is true, too. */
+struct map_found {
+	uint32_t era;
+	unsigned int bin;
+};
+
 struct map {
 	struct era_visitor visitor; /* the sink */
 	uint32_t max_cells;
@@ -34,7 +42,8 @@ struct map {
 	unsigned int nr_bins;
 	uint32_t cell_blocks; /* data blocks of a cell */
 	uint32_t nr_cells;
-	uint32_t *counts; /* cell by cell, nr_bins each */
+	uint32_t *counts;		      /* cell by cell, nr_bins each */
+	struct map_found found[MAP_NR_FOUND]; /* by the era's remainder */
 };
 
 void map_init(struct map *map, uint32_t max_cells, uint32_t since);

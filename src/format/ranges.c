@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/decimal.h"
 #include "format/ranges.h"
 #include "format/report_json.h"
 
@@ -121,16 +120,15 @@ static char *begin_xml(char *p, const struct range_writer *writer,
 static char *put_xml(char *p, struct range_writer *writer, uint64_t begin,
 		     uint64_t end)
 {
-	(void)writer;
 	if (end - begin == 1) {
 		p = stpcpy(p, "  <block block=\"");
-		p += decimal_put(p, begin);
+		p += decimal_put_near(p, begin, &writer->near);
 		return stpcpy(p, "\"/>\n");
 	}
 	p = stpcpy(p, "  <range begin=\"");
-	p += decimal_put(p, begin);
+	p += decimal_put_near(p, begin, &writer->near);
 	p = stpcpy(p, "\" end=\"");
-	p += decimal_put(p, end);
+	p += decimal_put_near(p, end, &writer->near);
 	return stpcpy(p, "\"/>\n");
 }
 
@@ -140,9 +138,10 @@ static char *end_xml(char *p, const struct range_writer *writer)
 	return stpcpy(p, "</blocks>\n");
 }
 
-static char *put_line(char *p, uint64_t begin, uint64_t end, char between)
+static char *put_line(char *p, struct range_writer *writer, uint64_t begin,
+		      uint64_t end, char between)
 {
-	p += decimal_put(p, begin);
+	p += decimal_put_near(p, begin, &writer->near);
 	*p++ = between;
 	p += decimal_put(p, end - begin);
 	*p++ = '\n';
@@ -152,8 +151,7 @@ static char *put_line(char *p, uint64_t begin, uint64_t end, char between)
 static char *put_text(char *p, struct range_writer *writer, uint64_t begin,
 		      uint64_t end)
 {
-	(void)writer;
-	return put_line(p, begin, end, ' ');
+	return put_line(p, writer, begin, end, ' ');
 }
 
 static char *begin_csv(char *p, const struct range_writer *writer,
@@ -167,8 +165,7 @@ static char *begin_csv(char *p, const struct range_writer *writer,
 static char *put_csv(char *p, struct range_writer *writer, uint64_t begin,
 		     uint64_t end)
 {
-	(void)writer;
-	return put_line(p, begin, end, ',');
+	return put_line(p, writer, begin, end, ',');
 }
 
 static char *put_json(char *p, struct range_writer *writer, uint64_t begin,
@@ -176,7 +173,7 @@ static char *put_json(char *p, struct range_writer *writer, uint64_t begin,
 {
 	p = stpcpy(p, writer->any ? ",\n" : "\n");
 	p = stpcpy(p, "    { \"begin\": ");
-	p += decimal_put(p, begin);
+	p += decimal_put_near(p, begin, &writer->near);
 	p = stpcpy(p, ", \"length\": ");
 	p += decimal_put(p, end - begin);
 	return stpcpy(p, " }");

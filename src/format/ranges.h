@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "era/visitor.h"
+#include "format/decimal.h"
 #include "format/output.h"
 
 /* The rows of a table in ranges.c, which has all there is to a format. */
@@ -43,13 +44,14 @@ struct range_writer {
 	struct era_range_visitor visitor; /* the sink */
 	struct output *out;
 	enum range_format format;
-	enum range_unit unit; /* of text and JSON */
-	bool header;	      /* of text and csv: say the current era */
-	uint64_t scale;	      /* units a block */
-	const char *device;   /* of JSON and ddrescue: what is listed */
-	uint64_t next;	      /* of ddrescue: what comes next, in bytes */
-	uint64_t size;	      /* and the end of the device */
-	bool any;	      /* a range has been written */
+	enum range_unit unit;	  /* of text and JSON */
+	bool header;		  /* of text and csv: say the current era */
+	uint64_t scale;		  /* units a block */
+	const char *device;	  /* of JSON and ddrescue: what is listed */
+	uint64_t next;		  /* of ddrescue: what comes next, in bytes */
+	uint64_t size;		  /* and the end of the device */
+	bool any;		  /* a range has been written */
+	struct decimal_near near; /* the last number */
 };
 
 /* As users name it. */

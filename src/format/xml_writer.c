@@ -235,38 +235,48 @@ static int on_writeset_end(struct era_visitor *visitor)
 	return output_puts(writer->out, "  </writeset>\n");
 }
 
-static const struct xml_era_tail *get_tail(struct xml_writer *writer,
-					   uint32_t era)
+static void set_tail(struct xml_era_tail *tail, uint32_t era)
 {
-	struct xml_era_tail *tail = &writer->tails[era % XML_WRITER_CACHE];
-	char *p;
+	char *p = stpcpy(tail->text, "\" era=\"");
 
-	if (tail->era == era && tail->len)
-		return tail;
-	p = stpcpy(tail->text, "\" era=\"");
 	p += decimal_put(p, era);
 	p = stpcpy(p, "\"/>\n");
 	tail->era = era;
 	tail->len = (uint32_t)(p - tail->text);
-	return tail;
+}
+
+static inline char *put_era(struct xml_writer *writer, char *p,
+			    const struct head *head, unsigned int digit,
+			    uint32_t era)
+{
+	struct xml_era_tail *tail = &writer->tails[era % XML_WRITER_CACHE];
+
+	if (tail->era != era || !tail->len)
+		set_tail(tail, era);
+	memcpy(p, head->text, HEAD_SIZE);
+	p += head->len;
+	*p++ = (char)('0' + digit);
+	memcpy(p, tail->text, TAIL_SIZE);
+	return p + tail->len;
 }
 
 static char *put_eras(struct xml_writer *writer, char *p, uint32_t block,
 		      const uint32_t *eras, size_t nr)
 {
-	const struct xml_era_tail *tail = get_tail(writer, eras[0]);
 	struct head head;
 
-	for (size_t i = 0; i < nr; i++, block++) {
-		if (!i || block % 10 == 0)
-			head_set(&head, "    <era block=\"", block);
-		if (tail->era != eras[i])
-			tail = get_tail(writer, eras[i]);
-		memcpy(p, head.text, HEAD_SIZE);
-		p += head.len;
-		*p++ = (char)('0' + block % 10);
-		memcpy(p, tail->text, TAIL_SIZE);
-		p += tail->len;
+	while (nr) {
+		unsigned int digit = block % 10;
+		unsigned int n = 10 - digit;
+
+		if (n > nr)
+			n = (unsigned int)nr;
+		head_set(&head, "    <era block=\"", block);
+		for (unsigned int i = 0; i < n; i++)
+			p = put_era(writer, p, &head, digit + i, eras[i]);
+		block += n;
+		eras += n;
+		nr -= n;
 	}
 	return p;
 }

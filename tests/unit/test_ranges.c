@@ -186,7 +186,7 @@ Test(report_text, gives_a_terminal_no_commands)
 Test(report_text, leaves_text_in_its_order)
 {
 	expect_printed("\u00e9\u05d0\u4e2d\U0001f40c", "\u00e9\u05d0\u4e2d"
-							 "\U0001f40c");
+						       "\U0001f40c");
 	expect_printed("a\u202eb\u2066c\u061cd\u2028e",
 		       "a\\u202eb\\u2066c\\u061cd\\u2028e");
 	expect_printed("\U000e0041", "\\U000e0041");
@@ -267,4 +267,23 @@ Test(report_json, keeps_a_bounded_number)
 		5);
 	json_decref(object);
 	report_json_release(&json);
+}
+
+/* Digits are kept from one number to the next. */
+Test(ranges, numbers_are_those_that_printf_writes)
+{
+	struct decimal_near near = { 0 };
+	uint64_t v = 0;
+
+	for (int i = 0; i < 200000; i++) {
+		char text[64], expected[64];
+
+		/* close to the one before, or anywhere */
+		v = i % 50 ? v + (uint64_t)(i * 7 % 45)
+			   : (UINT64_MAX - (uint64_t)i) >> (i / 50 % 64);
+		text[decimal_put_near(text, v, &near)] = '\0';
+		snprintf(expected, sizeof(expected), "%llu",
+			 (unsigned long long)v);
+		cr_assert_str_eq(text, expected);
+	}
 }
