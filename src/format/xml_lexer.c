@@ -447,7 +447,7 @@ static bool leaf_may_stand(const struct xml_document *doc, enum xml_name name)
 static int lex_shape(struct lexer *lexer)
 {
 	const struct xml_shape *shape = &lexer->shape;
-	uint32_t values[XML_TAG_MAX_VALUES];
+	uint32_t values[XML_TAG_MAX_VALUES] = { 0 };
 	const char *p = lexer->at;
 	int r = LEX_NO;
 
@@ -466,7 +466,7 @@ static int lex_shape(struct lexer *lexer)
 static int take_leaf(struct lexer *lexer, const struct xml_tag *tag,
 		     const char *end)
 {
-	uint32_t values[XML_TAG_MAX_VALUES];
+	uint32_t values[XML_TAG_MAX_VALUES] = { 0 };
 	bool fits = leaf_may_stand(lexer->doc, tag->name);
 	const char *begin = lexer->at;
 	int r;

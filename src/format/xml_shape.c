@@ -17,10 +17,10 @@ static void literal_finish(struct xml_literal *literal)
 	unsigned int rest = (literal->len + 7) % 8 + 1;
 	char mask[8] = { 0 };
 
-	literal->nr_words = (literal->len + 7) / 8;
+	literal->last = (literal->len + 7) / 8 - !!literal->len;
 	memset(mask, 0xff, rest);
 	literal->mask = load8(mask);
-	for (unsigned int i = 0; i < literal->nr_words; i++)
+	for (unsigned int i = 0; i <= literal->last; i++)
 		literal->words[i] = load8(literal->text + i * 8);
 }
 
@@ -53,7 +53,7 @@ static void literal_set_head(struct xml_literal *head,
 static inline bool literal_matches(const struct xml_literal *literal,
 				   const char *p)
 {
-	unsigned int last = literal->nr_words - 1;
+	unsigned int last = literal->last;
 	uint64_t differs =
 		(load8(p + last * 8) ^ literal->words[last]) & literal->mask;
 

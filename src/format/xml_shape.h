@@ -20,9 +20,9 @@
 /* Bytes to compare with, by eight. */
 struct xml_literal {
 	uint64_t words[XML_LITERAL_WORDS];
-	uint64_t mask; /* of the last word that counts */
-	unsigned int nr_words;
-	unsigned int len;
+	uint64_t mask;	   /* of the last word that counts */
+	unsigned int last; /* which that is */
+	unsigned int len;  /* 1 at least */
 	char text[XML_LITERAL_WORDS * 8];
 };
 
