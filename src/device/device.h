@@ -53,7 +53,7 @@ struct era_substitute {
 
 struct era_substitutes {
 	struct era_substitute *list; /* by ascending block */
-	size_t nr;
+	size_t nr, max;
 };
 
 struct era_device {

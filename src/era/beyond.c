@@ -41,7 +41,7 @@ int era_metadata_beyond(struct era_beyond *beyond,
 			const struct era_metadata *base,
 			const struct era_metadata *top, uint32_t nr_blocks)
 {
-	struct era_layers layers = { NULL, 0 };
+	struct era_layers layers = { .nr = 0 };
 	int r = era_layers_add_metadata(&layers, base, ERA_REACHABLE,
 					ERA_REACHABLE);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "base/grow.h"
 #include "era/correct.h"
 #include "era/superblock.h"
 
@@ -352,20 +353,13 @@ static bool looks_like_metadata(const uint8_t *data, uint64_t block)
 static int add(struct era_substitutes *corrected, uint64_t block,
 	       const uint8_t *data)
 {
-	size_t nr = corrected->nr;
+	struct era_substitute *added;
 
-	/* room doubles at powers of two */
-	if (!(nr & (nr - 1))) {
-		struct era_substitute *list = realloc(
-			corrected->list, (nr ? nr * 2 : 1) * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		corrected->list = list;
-	}
-	corrected->list[nr].block = block;
-	memcpy(corrected->list[nr].data, data, ERA_BLOCK_SIZE);
-	corrected->nr++;
+	if (list_grow(&corrected->list, corrected->nr + 1, &corrected->max))
+		return -ENOMEM;
+	added = &corrected->list[corrected->nr++];
+	added->block = block;
+	memcpy(added->data, data, ERA_BLOCK_SIZE);
 	return 0;
 }
 

@@ -7,19 +7,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "era/layers.h"
 
 int era_layers_add(struct era_layers *layers, const struct era_layer *layer)
 {
-	struct era_layer *l = layers->layers;
-
-	/* there is room up to the next power of two */
-	if (!(layers->nr & (layers->nr - 1)))
-		l = realloc(l, (layers->nr ? layers->nr * 2 : 1) * sizeof(*l));
-	if (!l)
+	if (list_grow(&layers->layers, layers->nr + 1, &layers->max))
 		return -ENOMEM;
-	l[layers->nr++] = *layer;
-	layers->layers = l;
+	layers->layers[layers->nr++] = *layer;
 	return 0;
 }
 
@@ -60,5 +55,5 @@ int era_layers_add_metadata(struct era_layers *layers,
 void era_layers_release(struct era_layers *layers)
 {
 	free(layers->layers);
-	*layers = (struct era_layers){ NULL, 0 };
+	*layers = (struct era_layers){ .nr = 0 };
 }

@@ -57,7 +57,7 @@ struct era_layer {
 /* All zero: no layers. */
 struct era_layers {
 	struct era_layer *layers;
-	size_t nr;
+	size_t nr, max;
 };
 
 /* Appends one layer; 0 or -ENOMEM. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "era/metadata.h"
 
 /* A writeset in the tree: le32 nr_bits, le64 root (struct writeset_disk) */
@@ -19,15 +20,8 @@ static int add_writeset(struct era_metadata *md, uint32_t era, uint32_t nr_bits,
 {
 	struct era_writeset *ws;
 
-	if (md->nr_writesets == md->max_writesets) {
-		size_t max = md->max_writesets ? md->max_writesets * 2 : 16;
-
-		ws = realloc(md->writesets, max * sizeof(*ws));
-		if (!ws)
-			return -ENOMEM;
-		md->writesets = ws;
-		md->max_writesets = max;
-	}
+	if (list_grow(&md->writesets, md->nr_writesets + 1, &md->max_writesets))
+		return -ENOMEM;
 	ws = &md->writesets[md->nr_writesets++];
 	*ws = (struct era_writeset){
 		.era = era,

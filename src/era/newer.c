@@ -36,7 +36,7 @@ int era_newer_compare(struct era_newer *newer, const struct era_metadata *md,
 {
 	uint32_t current = md->sb.geometry.current_era;
 	struct era_beyond beyond = { .lowest = 0 };
-	struct era_layers layers = { NULL, 0 };
+	struct era_layers layers = { .nr = 0 };
 	size_t nr_reachable;
 	int r = era_layers_add_metadata(&layers, md, ERA_REACHABLE,
 					ERA_REACHABLE);
@@ -156,7 +156,7 @@ int era_newer_find_twice(struct era_newer *newer, const struct era_metadata *md,
 			 const struct era_orphans *orphans)
 {
 	struct era_beyond beyond = { .lowest = 0 };
-	struct era_layers layers = { NULL, 0 };
+	struct era_layers layers = { .nr = 0 };
 	uint32_t lowest = 0;
 	int r = era_layers_add_metadata(&layers, md, ERA_REACHABLE,
 					ERA_REACHABLE);

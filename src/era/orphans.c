@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "base/grow.h"
 #include "era/orphans.h"
 #include "era/stale_names.h"
 
@@ -98,7 +99,6 @@ static int make_room(struct collecting *c)
 {
 	struct era_orphans *orphans = c->orphans;
 	size_t max = c->max_writesets ? c->max_writesets * 2 : 64;
-	struct orphan_writeset *ws;
 
 	sort_writesets(orphans);
 	if (orphans->nr_writesets < c->max_writesets / 2)
@@ -107,12 +107,7 @@ static int make_room(struct collecting *c)
 		orphans->too_many = true;
 		return 0;
 	}
-	ws = realloc(orphans->writesets, max * sizeof(*ws));
-	if (!ws)
-		return -ENOMEM;
-	orphans->writesets = ws;
-	c->max_writesets = max;
-	return 0;
+	return list_grow(&orphans->writesets, max, &c->max_writesets);
 }
 
 static int add_writeset(struct collecting *c, uint32_t era, uint32_t nr_bits,
@@ -309,16 +304,8 @@ static int load_writesets(struct collecting *c)
 
 static int file(struct filing *filing, uint32_t index, uint32_t block)
 {
-	if (filing->nr == filing->max) {
-		size_t max = filing->max ? filing->max * 2 : 256;
-		struct filed *filed =
-			realloc(filing->filed, max * sizeof(*filed));
-
-		if (!filed)
-			return -ENOMEM;
-		filing->filed = filed;
-		filing->max = max;
-	}
+	if (list_grow(&filing->filed, filing->nr + 1, &filing->max))
+		return -ENOMEM;
 	filing->filed[filing->nr++] = (struct filed){ index, block };
 	return 0;
 }

@@ -7,26 +7,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "era/pieces.h"
 
 int pieces_add(struct pieces *pieces, uint32_t index, uint32_t block,
 	       uint32_t node)
 {
-	size_t nr = pieces->nr;
-
-	if (nr >= pieces->max) {
+	if (pieces->nr >= pieces->max) {
 		pieces->too_many = true;
 		return 0;
 	}
-	/* room doubles at powers of two, and is kept where some are dropped */
-	if (!(nr & (nr - 1))) {
-		struct piece *p =
-			realloc(pieces->pieces, (nr ? nr * 2 : 1) * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		pieces->pieces = p;
-	}
+	if (list_grow(&pieces->pieces, pieces->nr + 1, &pieces->allocated))
+		return -ENOMEM;
 	pieces->pieces[pieces->nr++] = (struct piece){
 		.index = index,
 		.block = block,

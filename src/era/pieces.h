@@ -44,7 +44,7 @@ struct piece_group {
 
 struct pieces {
 	struct piece *pieces;
-	size_t nr;
+	size_t nr, allocated;
 	size_t max;		    /* no more pieces are taken */
 	bool too_many;		    /* more than max were offered */
 	struct piece_group *groups; /* by index */

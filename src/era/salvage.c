@@ -71,7 +71,7 @@ int era_salvage_compare_nameless(struct era_salvage *s,
 				 const struct era_metadata *second, bool *found)
 {
 	struct era_layer layer = { .trust = ERA_ORPHAN, .era = 1 };
-	struct era_layers layers = { NULL, 0 };
+	struct era_layers layers = { .nr = 0 };
 	struct era_beyond beyond = { .lowest = 0 };
 	int r = era_layers_add_metadata(&layers, &s->md, ERA_REACHABLE,
 					ERA_REACHABLE);

@@ -56,7 +56,7 @@ static int says_more(const struct era_salvage *s,
 		     const struct era_superblock *sb, bool *more)
 {
 	struct era_beyond beyond = { .lowest = 0 };
-	struct era_layers layers = { NULL, 0 };
+	struct era_layers layers = { .nr = 0 };
 	struct era_metadata md;
 	int r = era_metadata_load_state(&md, s->device, sb);
 

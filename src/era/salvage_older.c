@@ -107,7 +107,7 @@ static int is_dominated(struct era_salvage *s, bool *dominated)
 static int is_all(struct era_salvage *s, bool *all)
 {
 	struct era_metadata live = s->md; /* with its holes filled */
-	struct era_layers layers = { NULL, 0 };
+	struct era_layers layers = { .nr = 0 };
 	struct era_beyond beyond = { .lowest = 0 };
 	int r;
 

@@ -6,25 +6,10 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "era/spans.h"
-
-static int make_room(struct era_span **list, size_t nr, size_t *max)
-{
-	size_t more = *max ? *max * 2 : 64;
-	struct era_span *l;
-
-	if (nr < *max)
-		return 0;
-	l = realloc(*list, more * sizeof(*l));
-	if (!l)
-		return -ENOMEM;
-	*list = l;
-	*max = more;
-	return 0;
-}
 
 int era_spans_add(struct era_spans *spans, uint64_t begin, uint64_t end,
 		  uint32_t era)
@@ -33,7 +18,8 @@ int era_spans_add(struct era_spans *spans, uint64_t begin, uint64_t end,
 
 	if (begin >= end || !era)
 		return 0;
-	r = make_room(&spans->waiting, spans->nr_waiting, &spans->max_waiting);
+	r = list_grow(&spans->waiting, spans->nr_waiting + 1,
+		      &spans->max_waiting);
 	if (r)
 		return r;
 	spans->waiting[spans->nr_waiting++] =
@@ -93,7 +79,7 @@ static int open_span(struct era_spans *spans, const struct era_span *span)
 		/* twice what is needed, or this would be done each time */
 		r = spans->nr_open * 2 < spans->max_open
 			    ? 0
-			    : make_room(&spans->open, spans->max_open,
+			    : list_grow(&spans->open, spans->max_open + 1,
 					&spans->max_open);
 		if (r)
 			return r;

@@ -8,21 +8,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "era/writeset_list.h"
 
 int writeset_list_add(struct writeset_list *list, uint32_t era,
 		      uint32_t nr_bits, uint64_t root)
 {
-	if (list->nr == list->max) {
-		size_t max = list->max ? 2 * list->max : 64;
-		struct writeset_entry *entries =
-			realloc(list->entries, max * sizeof(*entries));
-
-		if (!entries)
-			return -ENOMEM;
-		list->entries = entries;
-		list->max = max;
-	}
+	if (list_grow(&list->entries, list->nr + 1, &list->max))
+		return -ENOMEM;
 	list->entries[list->nr++] =
 		(struct writeset_entry){ era, nr_bits, root };
 	return 0;

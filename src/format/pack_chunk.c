@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "base/endian.h"
+#include "base/grow.h"
 #include "format/pack_chunk.h"
 #include "format/pack_format.h"
 
@@ -31,16 +32,7 @@ static int start_deflate(z_stream *z)
 
 static int reserve(struct pack_chunk *chunk, size_t n)
 {
-	uint8_t *out;
-
-	if (chunk->out_size - chunk->out_len >= n)
-		return 0;
-	out = realloc(chunk->out, chunk->out_len + n);
-	if (!out)
-		return -ENOMEM;
-	chunk->out = out;
-	chunk->out_size = chunk->out_len + n;
-	return 0;
+	return list_grow(&chunk->out, chunk->out_len + n, &chunk->out_size);
 }
 
 /* Appends records to chunk->out as one zlib stream. */

@@ -6,9 +6,9 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "format/range_limit.h"
 
 static int on_begin(struct era_range_visitor *visitor,
@@ -17,21 +17,6 @@ static int on_begin(struct era_range_visitor *visitor,
 	struct range_limit *limit = (struct range_limit *)visitor;
 
 	limit->geometry = *geometry;
-	return 0;
-}
-
-static int make_room(struct range_limit *limit)
-{
-	size_t room = limit->room ? limit->room * 2 : 256;
-	struct range_limit_range *ranges;
-
-	if (limit->nr_ranges < limit->room)
-		return 0;
-	ranges = realloc(limit->ranges, room * sizeof(*ranges));
-	if (!ranges)
-		return -ENOMEM;
-	limit->ranges = ranges;
-	limit->room = room;
 	return 0;
 }
 
@@ -63,7 +48,8 @@ static int on_range(struct era_range_visitor *visitor, uint32_t begin,
 		    uint32_t end)
 {
 	struct range_limit *limit = (struct range_limit *)visitor;
-	int r = make_room(limit);
+	int r = list_grow(&limit->ranges, limit->nr_ranges + 1,
+			  &limit->allocated);
 
 	if (r)
 		return r;

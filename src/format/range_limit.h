@@ -22,7 +22,7 @@ struct range_limit {
 	struct era_range_visitor *sink;
 	struct era_geometry geometry;
 	struct range_limit_range *ranges;
-	size_t nr_ranges, room, max_ranges;
+	size_t nr_ranges, allocated, max_ranges;
 	uint32_t gap;	   /* neighbours no further apart are merged */
 	uint64_t nr_added; /* blocks between those, listed all the same */
 };

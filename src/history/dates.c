@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "era/superblock.h"
 #include "history/dates.h"
 #include "pdata/array.h"
@@ -41,20 +42,13 @@ static void mark_word(struct era_dates *d, uint32_t index, uint32_t word)
 static int make_room(struct era_dates *d, uint32_t nr)
 {
 	struct block_set dirty;
-	uint32_t *latest, *units;
 	int r;
 
 	if (nr <= d->max_units)
 		return 0;
-	latest = realloc(d->latest, nr * sizeof(*latest));
-	if (!latest)
+	if (list_resize(&d->latest, d->max_units, nr) ||
+	    list_resize(&d->units, d->max_units, nr))
 		return -ENOMEM;
-	d->latest = latest;
-	memset(latest + d->max_units, 0, (nr - d->max_units) * sizeof(*latest));
-	units = realloc(d->units, nr * sizeof(*units));
-	if (!units)
-		return -ENOMEM;
-	d->units = units;
 	/* it is empty between steps */
 	r = block_set_init(&dirty, nr);
 	block_set_release(&d->dirty);
@@ -215,15 +209,8 @@ static int add_named(struct naming *naming, uint64_t era, const uint8_t *value,
 		return -EUCLEAN;
 	if (naming->nr && naming->list[naming->nr - 1].era >= era)
 		return -EUCLEAN;
-	if (naming->nr == naming->max) {
-		size_t max = naming->max ? naming->max * 2 : 16;
-		struct named *list = realloc(naming->list, max * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		naming->list = list;
-		naming->max = max;
-	}
+	if (list_grow(&naming->list, naming->nr + 1, &naming->max))
+		return -ENOMEM;
 	naming->list[naming->nr++] =
 		(struct named){ (uint32_t)era, nr_bits, get_le64(value + 4) };
 	return 0;
@@ -288,21 +275,19 @@ static uint64_t nr_array_blocks(const struct era_dates *d)
 static int add_writeset(struct era_dates *d, const struct named *named,
 			struct era_dated_writeset **added)
 {
-	struct era_dated_writeset **list, *ws;
+	struct era_dated_writeset *ws;
 	uint32_t nr = array_nr_blocks(era_nr_words(named->nr_bits), 8);
 	int r = 0;
 
 	/* two states' blocks at a time: more than a device has are not whole */
 	if (nr_array_blocks(d) + nr > 2 * d->reading->scan->nr_blocks)
 		return -EUCLEAN;
-	list = realloc(d->writesets, (d->nr_writesets + 1) * sizeof(*list));
-	if (!list)
+	if (list_resize(&d->writesets, d->nr_writesets, d->nr_writesets + 1))
 		return -ENOMEM;
-	d->writesets = list;
 	ws = calloc(1, sizeof(*ws));
 	if (!ws)
 		return -ENOMEM;
-	list[d->nr_writesets++] = *added = ws;
+	d->writesets[d->nr_writesets++] = *added = ws;
 	ws->slots.role = ROLE_WORDS;
 	ws->nr_bits = named->nr_bits;
 	if (nr)

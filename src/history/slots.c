@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "history/slots.h"
 #include "pdata/array.h"
 
@@ -15,16 +16,9 @@ static int note(struct slots *slots, uint32_t index, uint32_t before)
 {
 	if (slots->fresh)
 		return 0;
-	if (slots->nr_changes == slots->max_changes) {
-		size_t max = slots->max_changes ? slots->max_changes * 2 : 16;
-		struct slot_change *changes =
-			realloc(slots->changes, max * sizeof(*changes));
-
-		if (!changes)
-			return -ENOMEM;
-		slots->changes = changes;
-		slots->max_changes = max;
-	}
+	if (list_grow(&slots->changes, slots->nr_changes + 1,
+		      &slots->max_changes))
+		return -ENOMEM;
 	slots->changes[slots->nr_changes++] =
 		(struct slot_change){ index, before };
 	return 0;
@@ -155,16 +149,8 @@ static int resize(struct slots *slots, uint32_t nr)
 {
 	int r = 0;
 
-	if (nr > slots->nr) {
-		uint32_t *blocks =
-			realloc(slots->blocks, nr * sizeof(*slots->blocks));
-
-		if (!blocks)
-			return -ENOMEM;
-		memset(blocks + slots->nr, 0,
-		       (nr - slots->nr) * sizeof(*blocks));
-		slots->blocks = blocks;
-	}
+	if (nr > slots->nr && list_resize(&slots->blocks, slots->nr, nr))
+		return -ENOMEM;
 	for (uint32_t i = nr; i < slots->nr && !r; i++)
 		r = put(slots, i, 0);
 	slots->nr = nr;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "live/blocked.h"
 #include "live/limit.h"
 
@@ -122,15 +123,12 @@ static int look_at_all(void *arg, FILE *answer)
 
 static int add(struct live_blocked_list *found, const char *line)
 {
-	struct live_blocked *list =
-		realloc(found->list, (found->nr + 1) * sizeof(*found->list));
 	struct live_blocked *one;
 	int at = 0;
 
-	if (!list)
+	if (list_resize(&found->list, found->nr, found->nr + 1))
 		return -ENOMEM;
-	found->list = list;
-	one = &list[found->nr];
+	one = &found->list[found->nr];
 	if (sscanf(line, "%d %63s %n", &one->pid, one->function, &at) != 2)
 		return -EIO;
 	snprintf(one->command, sizeof(one->command), "%.*s",

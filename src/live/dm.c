@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/grow.h"
 #include "live/dm.h"
 #include "live/limit.h"
 
@@ -424,14 +425,11 @@ int live_list(struct live_names *names, struct era_report *report)
 		return r;
 	at = text;
 	while (!r && (line = next_line(&at))) {
-		char **list =
-			realloc(names->list, (names->nr + 1) * sizeof(*list));
-
-		if (list) {
-			names->list = list;
-			list[names->nr] = strdup(line);
-		}
-		r = list && list[names->nr] ? 0 : -ENOMEM;
+		r = list_resize(&names->list, names->nr, names->nr + 1);
+		if (r)
+			break;
+		names->list[names->nr] = strdup(line);
+		r = names->list[names->nr] ? 0 : -ENOMEM;
 		names->nr += !r;
 	}
 	free(text);
@@ -487,20 +485,18 @@ int live_info(const char *name, struct live_info *info,
 
 static int add_target(struct live_targets *targets, const char *line)
 {
-	struct live_target *list, t;
+	struct live_target t;
 	int at = 0;
 
 	if (sscanf(line, "%" SCNu64 " %" SCNu64 " %15s %n", &t.begin, &t.len,
 		   t.type, &at) != 3)
 		return -EIO;
-	list = realloc(targets->list, (targets->nr + 1) * sizeof(*list));
-	if (!list)
+	if (list_resize(&targets->list, targets->nr, targets->nr + 1))
 		return -ENOMEM;
-	targets->list = list;
 	t.params = strdup(line + at);
 	if (!t.params)
 		return -ENOMEM;
-	list[targets->nr++] = t;
+	targets->list[targets->nr++] = t;
 	return 0;
 }
 

@@ -9,12 +9,12 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/grow.h"
 #include "live/limit.h"
 
 #define MAX_ANSWER (16u << 20) /* bytes; a list of all devices has fewer */
@@ -86,7 +86,7 @@ static void run_child(int (*call)(void *arg, FILE *answer), void *arg, int fd)
 
 struct buffer {
 	char *text;
-	size_t len, room;
+	size_t len, size;
 };
 
 /* One read; 0 at the end, 1 where there may be more, or a negative errno. */
@@ -94,17 +94,10 @@ static int read_more(int fd, struct buffer *buf)
 {
 	ssize_t n;
 
-	if (buf->len + 1 >= buf->room) {
-		size_t room = buf->room ? buf->room * 2 : 4096;
-		char *text =
-			room > MAX_ANSWER ? NULL : realloc(buf->text, room);
-
-		if (!text)
-			return -ENOMEM;
-		buf->text = text;
-		buf->room = room;
-	}
-	n = read(fd, buf->text + buf->len, buf->room - buf->len - 1);
+	if (buf->len >= MAX_ANSWER ||
+	    list_grow(&buf->text, buf->len + 4096, &buf->size))
+		return -ENOMEM;
+	n = read(fd, buf->text + buf->len, buf->size - buf->len - 1);
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN ? 1 : -errno;
 	buf->len += (size_t)n;

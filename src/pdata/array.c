@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "pdata/array.h"
 
 uint32_t array_map_nr_entries(const struct array_map *map, uint32_t index)
@@ -61,16 +62,8 @@ static void report_missing(struct loading *loading, struct walk *walk,
 
 int array_map_add(struct array_map *map, uint32_t index, uint32_t block)
 {
-	if (map->nr_slots == map->max_slots) {
-		size_t max = map->max_slots ? map->max_slots * 2 : 4;
-		struct array_slot *slots =
-			realloc(map->slots, max * sizeof(*slots));
-
-		if (!slots)
-			return -ENOMEM;
-		map->slots = slots;
-		map->max_slots = max;
-	}
+	if (list_grow(&map->slots, map->nr_slots + 1, &map->max_slots))
+		return -ENOMEM;
 	map->slots[map->nr_slots++] = (struct array_slot){ index, block };
 	return 0;
 }
@@ -165,16 +158,10 @@ int array_map_load(struct array_map *map, struct walk *walk,
 	if (!r)
 		report_missing(&loading, walk, &where,
 			       array_map_nr_blocks(map));
-	if (!r && map->nr_slots) {
-		/* give back what doubling took too much */
-		struct array_slot *fit = realloc(
-			map->slots, map->nr_slots * sizeof(*map->slots));
-
-		if (fit) {
-			map->slots = fit;
-			map->max_slots = map->nr_slots;
-		}
-	}
+	/* give back what doubling took too much */
+	if (!r && map->nr_slots &&
+	    !list_resize(&map->slots, map->nr_slots, map->nr_slots))
+		map->max_slots = map->nr_slots;
 	if (r)
 		array_map_release(map);
 	return r;

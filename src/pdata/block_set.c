@@ -6,8 +6,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/grow.h"
 #include "pdata/block_set.h"
 
 int block_set_init(struct block_set *set, uint64_t nr_blocks)
@@ -47,14 +47,9 @@ int ref_counts_init(struct ref_counts *refs, uint64_t nr_blocks)
 
 int ref_counts_grow(struct ref_counts *refs, uint64_t nr_blocks)
 {
-	uint16_t *counts = realloc(refs->counts,
-				   ((size_t)nr_blocks + 1) * sizeof(*counts));
-
-	if (!counts)
+	if (list_resize(&refs->counts, (size_t)refs->nr_blocks + 1,
+			(size_t)nr_blocks + 1))
 		return -ENOMEM;
-	memset(counts + refs->nr_blocks, 0,
-	       (size_t)(nr_blocks - refs->nr_blocks + 1) * sizeof(*counts));
-	refs->counts = counts;
 	refs->nr_blocks = nr_blocks;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "tools/repair_summary.h"
 #include "tools/tool.h"
 
@@ -45,14 +46,13 @@ static struct summary_count *find_count(struct repair_summary *summary,
 	if (i < summary->nr_counts && summary->counts[i].trust == trust &&
 	    summary->counts[i].era == era)
 		return &summary->counts[i];
-	counts = realloc(summary->counts,
-			 (summary->nr_counts + 1) * sizeof(*counts));
-	if (!counts)
+	if (list_resize(&summary->counts, summary->nr_counts,
+			summary->nr_counts + 1))
 		return NULL;
+	counts = summary->counts;
 	memmove(&counts[i + 1], &counts[i],
 		(summary->nr_counts - i) * sizeof(*counts));
 	counts[i] = (struct summary_count){ .trust = trust, .era = era };
-	summary->counts = counts;
 	summary->nr_counts++;
 	return &counts[i];
 }
@@ -62,7 +62,7 @@ int repair_summary_raised(void *arg, enum era_class trust, uint32_t begin,
 {
 	struct repair_summary *summary = arg;
 	struct summary_count *count = find_count(summary, trust, era);
-	struct summary_range *last, *ranges;
+	struct summary_range *last;
 
 	if (!count)
 		return -ENOMEM;
@@ -76,12 +76,10 @@ int repair_summary_raised(void *arg, enum era_class trust, uint32_t begin,
 		summary->nr_omitted++;
 		return 0;
 	}
-	ranges = realloc(count->ranges,
-			 (count->nr_ranges + 1) * sizeof(*ranges));
-	if (!ranges)
+	if (list_resize(&count->ranges, count->nr_ranges, count->nr_ranges + 1))
 		return -ENOMEM;
-	ranges[count->nr_ranges++] = (struct summary_range){ begin, end };
-	count->ranges = ranges;
+	count->ranges[count->nr_ranges++] =
+		(struct summary_range){ begin, end };
 	summary->nr_ranges++;
 	return 0;
 }

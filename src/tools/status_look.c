@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/grow.h"
 #include "era/size.h"
 #include "era/superblock.h"
 #include "live/limit.h"
@@ -337,13 +338,10 @@ static void look_further(struct status_device *dev,
 
 static int add_device(struct status *status, const struct status_device *dev)
 {
-	struct status_device *devices = realloc(
-		status->devices, (status->nr_devices + 1) * sizeof(*devices));
-
-	if (!devices)
+	if (list_resize(&status->devices, status->nr_devices,
+			status->nr_devices + 1))
 		return -ENOMEM;
-	status->devices = devices;
-	devices[status->nr_devices++] = *dev;
+	status->devices[status->nr_devices++] = *dev;
 	return 0;
 }
 

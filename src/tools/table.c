@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "tools/table.h"
 
 static size_t find_column(const struct table_choice *choice, const char *name,
@@ -74,16 +75,8 @@ void table_add(struct table *table, const char *cell)
 {
 	char *copy = strdup(cell);
 
-	if (copy && table->nr_cells == table->max_cells) {
-		size_t max = table->max_cells ? table->max_cells * 2 : 64;
-		char **cells = realloc(table->cells, max * sizeof(*cells));
-
-		if (cells) {
-			table->cells = cells;
-			table->max_cells = max;
-		}
-	}
-	if (!copy || table->nr_cells == table->max_cells) {
+	if (!copy ||
+	    list_grow(&table->cells, table->nr_cells + 1, &table->max_cells)) {
 		free(copy);
 		table->no_memory = true;
 		return;

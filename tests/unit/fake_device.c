@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "fake_device.h"
 
 static struct fake_device *to_fake(const struct era_io *io)
@@ -86,11 +87,8 @@ static void log_write(struct fake_device *fake, const void *data, size_t len,
 
 	if (!fake->logging)
 		return;
-	if (fake->nr_log == fake->max_log) {
-		fake->max_log = fake->max_log ? fake->max_log * 2 : 64;
-		fake->log = need(
-			realloc(fake->log, fake->max_log * sizeof(*fake->log)));
-	}
+	if (list_grow(&fake->log, fake->nr_log + 1, &fake->max_log))
+		abort();
 	w = &fake->log[fake->nr_log++];
 	*w = (struct fake_write){ offset, len, NULL };
 	if (data) {

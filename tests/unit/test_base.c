@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CRC-32C, little-endian access, and the words of reports.
+ * CRC-32C, little-endian access, lists that grow, and the words of reports.
  */
 #include "config.h"
 
@@ -11,11 +11,13 @@
 
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "base/grow.h"
 #include "base/report.h"
 #include "fake_device.h"
 
 TestSuite(crc32c, .timeout = 60);
 TestSuite(endian, .timeout = 60);
+TestSuite(list, .timeout = 60);
 TestSuite(report, .timeout = 60);
 
 /* The published ones are inverted before and after, the kernel's are not. */
@@ -180,6 +182,95 @@ Test(endian, arrays_go_both_ways)
 	cr_assert_arr_eq(data + 1, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x80", 16);
 	get_le64_array(large_back, data + 1, 2);
 	cr_assert_arr_eq(large_back, large, sizeof(large));
+}
+
+/* The list of 0, 1, ... as one that is filled one by one. */
+static uint32_t *fill(size_t nr, size_t *max)
+{
+	uint32_t *list = NULL;
+
+	*max = 0;
+	for (size_t i = 0; i < nr; i++) {
+		cr_assert_eq(list_grow(&list, i + 1, max), 0);
+		cr_assert_geq(*max, i + 1);
+		list[i] = (uint32_t)i;
+	}
+	return list;
+}
+
+Test(list, keeps_its_entries_while_it_grows)
+{
+	size_t max;
+	uint32_t *list = fill(1000, &max);
+
+	for (uint32_t i = 0; i < 1000; i++)
+		cr_assert_eq(list[i], i);
+	free(list);
+}
+
+Test(list, moves_seldom_when_filled_one_by_one)
+{
+	size_t max = 0, nr_moves = 0;
+	char *list = NULL;
+
+	for (size_t i = 0; i < 1u << 20; i++) {
+		size_t before = max;
+
+		cr_assert_eq(list_grow(&list, i + 1, &max), 0);
+		nr_moves += max != before;
+	}
+	cr_assert_leq(nr_moves, 20);
+	cr_assert_leq(max, 1u << 21);
+	free(list);
+}
+
+Test(list, takes_as_many_at_once_as_are_asked_for)
+{
+	uint64_t *list = NULL;
+	size_t max = 0;
+
+	cr_assert_eq(list_grow(&list, 12345, &max), 0);
+	cr_assert_eq(max, 12345);
+	list[12344] = 1;
+	cr_assert_eq(list_grow(&list, 12345, &max), 0);
+	cr_assert_eq(max, 12345);
+	free(list);
+}
+
+Test(list, stays_as_it_was_when_its_bytes_cannot_be_counted)
+{
+	size_t max, last;
+	uint32_t *list = fill(8, &max), *before = list;
+
+	last = max;
+	cr_assert_eq(list_grow(&list, SIZE_MAX / 4 + 1, &max), -ENOMEM);
+	cr_assert_eq(list_resize(&list, 8, SIZE_MAX / 4 + 2), -ENOMEM);
+	cr_assert_eq(list, before);
+	cr_assert_eq(max, last);
+	/* twice as many cannot be counted, either */
+	max = SIZE_MAX - 1;
+	cr_assert_eq(list_grow(&list, SIZE_MAX, &max), -ENOMEM);
+	cr_assert_eq(max, SIZE_MAX - 1);
+	for (uint32_t i = 0; i < 8; i++)
+		cr_assert_eq(list[i], i);
+	free(list);
+}
+
+Test(list, resized_has_zeroes_past_what_it_had)
+{
+	size_t max;
+	uint32_t *list = fill(5, &max);
+
+	cr_assert_eq(list_resize(&list, 5, 300), 0);
+	for (uint32_t i = 0; i < 300; i++)
+		cr_assert_eq(list[i], i < 5 ? i : 0);
+	cr_assert_eq(list_resize(&list, 300, 3), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		cr_assert_eq(list[i], i);
+	/* one without entries is a list all the same */
+	cr_assert_eq(list_resize(&list, 3, 0), 0);
+	cr_assert_not_null(list);
+	free(list);
 }
 
 static const struct era_where superblock = { NULL, "superblock", 0 };
