@@ -10,13 +10,10 @@
 
 #include "device/block_writer.h"
 
-/* 1 MiB: past that a longer write gains nothing measurable */
-#define RUN_BLOCKS 256
-
 int block_writer_init(struct block_writer *writer, struct era_device *device)
 {
 	*writer = (struct block_writer){ .device = device };
-	writer->buf = malloc(RUN_BLOCKS * ERA_BLOCK_SIZE);
+	writer->buf = malloc(ERA_DEVICE_RUN * ERA_BLOCK_SIZE);
 	return writer->buf ? 0 : -ENOMEM;
 }
 
@@ -41,7 +38,8 @@ int block_writer_next(struct block_writer *writer, uint64_t block,
 {
 	int r;
 
-	if (writer->nr == RUN_BLOCKS || block != writer->first + writer->nr) {
+	if (writer->nr == ERA_DEVICE_RUN ||
+	    block != writer->first + writer->nr) {
 		r = block_writer_finish(writer);
 		if (r)
 			return r;

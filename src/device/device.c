@@ -17,15 +17,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/compare.h"
 #include "base/path.h"
 #include "device/device.h"
 
 /* iovecs of one read; the kernel takes 1024 */
 #define MAX_IOV 512
 
-/* Of a direct read: the longest, and what is read over to save a request. */
-#define MAX_SPAN 256 /* blocks; 1 MiB */
-#define MAX_GAP 16   /* blocks; they cost less than another seek */
+/* Blocks that a direct read passes over: they cost less than another seek. */
+#define MAX_GAP 16
 
 static ssize_t system_readv(const struct era_io *io, int fd,
 			    const struct iovec *iov, int nr_iov, off_t offset)
@@ -448,7 +448,7 @@ static int compare_substitute(const void *key, const void *substitute)
 	const uint64_t *block = key;
 	const struct era_substitute *s = substitute;
 
-	return *block < s->block ? -1 : *block > s->block;
+	return compare_numbers(*block, s->block);
 }
 
 const uint8_t *era_substitute_of(const struct era_substitutes *substitutes,
@@ -483,7 +483,8 @@ static int read_plain(struct era_device *device, uint64_t first, size_t nr,
 static uint8_t *new_span(size_t nr)
 {
 	return aligned_alloc(ERA_BLOCK_SIZE,
-			     (nr < MAX_SPAN ? nr : MAX_SPAN) * ERA_BLOCK_SIZE);
+			     (nr < ERA_DEVICE_RUN ? nr : ERA_DEVICE_RUN) *
+				     ERA_BLOCK_SIZE);
 }
 
 /* A direct read of any length to memory that is aligned anyhow. */
@@ -499,7 +500,7 @@ static int read_direct(struct era_device *device, uint64_t first, size_t nr,
 	if (!span)
 		return fail(device, first * ERA_BLOCK_SIZE, ENOMEM);
 	while (nr && !r) {
-		size_t n = nr < MAX_SPAN ? nr : MAX_SPAN;
+		size_t n = nr < ERA_DEVICE_RUN ? nr : ERA_DEVICE_RUN;
 
 		r = read_plain(device, first, n, span);
 		if (!r)
@@ -549,9 +550,8 @@ static int compare_requests(const void *a, const void *b)
 {
 	const struct request *x = a, *y = b;
 
-	if (x->block != y->block)
-		return x->block < y->block ? -1 : 1;
-	return x->slot < y->slot ? -1 : x->slot > y->slot;
+	return compare_numbers(x->block, y->block)
+		       ?: compare_numbers(x->slot, y->slot);
 }
 
 /* Reads requests one by one, so that only the bad ones fail. */
@@ -655,7 +655,7 @@ static size_t run_end(const struct era_device *device,
 	if (device->direct)
 		while (end < nr &&
 		       req[end].block - req[end - 1].block <= MAX_GAP &&
-		       req[end].block - req[i].block < MAX_SPAN)
+		       req[end].block - req[i].block < ERA_DEVICE_RUN)
 			end++;
 	else
 		while (end < nr && end - i < MAX_IOV &&

@@ -20,6 +20,9 @@
 
 #define ERA_BLOCK_SIZE 4096u /* bytes of a metadata block */
 
+/* Blocks read or written at a time, 1 MiB: more gains nothing measurable. */
+#define ERA_DEVICE_RUN 256u
+
 /*
  * The system calls below a device. Results and errno as of preadv(2),
  * pwrite(2) and fdatasync(2); discard makes a range read as zeroes, or fails

@@ -14,8 +14,6 @@
 #include "era/check.h"
 #include "era/newer.h"
 
-#define WINDOW_BLOCKS 256 /* array blocks read at a time */
-
 struct check {
 	struct walk walk;
 	struct ref_counts refs;
@@ -53,10 +51,10 @@ static int check_array(struct check *check, const struct era_metadata *md,
 	check->nr_lost += nr_blocks - map->nr_slots;
 	/* whatever length the map claims, only what is there is read */
 	for (uint32_t first = array_map_next(map, 0); first < nr_blocks && !r;
-	     first = array_map_next(map, first + WINDOW_BLOCKS)) {
-		uint32_t nr = nr_blocks - first < WINDOW_BLOCKS
+	     first = array_map_next(map, first + ERA_DEVICE_RUN)) {
+		uint32_t nr = nr_blocks - first < ERA_DEVICE_RUN
 				      ? nr_blocks - first
-				      : WINDOW_BLOCKS;
+				      : ERA_DEVICE_RUN;
 
 		r = array_window_read(&check->window, md->device, map, first,
 				      nr, md->report, &check->nr_lost);
@@ -241,7 +239,7 @@ int era_check(struct era_device *device, unsigned int flags,
 	if (!r)
 		r = ref_counts_init(&check.refs, check.walk.nr_blocks);
 	if (!r)
-		r = array_window_init(&check.window, WINDOW_BLOCKS);
+		r = array_window_init(&check.window, ERA_DEVICE_RUN);
 	if (!r)
 		r = block_set_init(&check.live_blocks, check.walk.nr_blocks);
 	if (!r)

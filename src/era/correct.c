@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compare.h"
 #include "base/crc32c.h"
 #include "base/grow.h"
 #include "era/correct.h"
@@ -35,7 +36,7 @@ static int compare_places(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
 
-	return x->syndrome < y->syndrome ? -1 : x->syndrome > y->syndrome;
+	return compare_numbers(x->syndrome, y->syndrome);
 }
 
 static void make_flips(void)

@@ -14,11 +14,6 @@
 #include "era/fold.h"
 #include "era/spans.h"
 
-/* bitset blocks of a window: its eras stay in a second-level cache */
-#define WINDOW_BITSET_BLOCKS 4
-#define WINDOW (WINDOW_BITSET_BLOCKS * ERA_BITSET_BLOCK_BITS)
-#define WINDOW_ERA_BLOCKS (32 * WINDOW_BITSET_BLOCKS)
-
 #define NONE UINT32_MAX
 
 /* Where a layer stands. */
@@ -46,8 +41,8 @@ struct folding {
 	bool idle;	/* this one does */
 	uint64_t first; /* data block */
 	uint32_t nr;
-	uint32_t eras[WINDOW];
-	uint32_t before[WINDOW]; /* eras without the class at hand */
+	uint32_t eras[ERA_WINDOW];
+	uint32_t before[ERA_WINDOW]; /* eras without the class at hand */
 	uint64_t words[ARRAY_MAX_WORDS];
 };
 
@@ -254,7 +249,8 @@ static uint64_t data_per_block(const struct array_map *map)
 
 static uint32_t blocks_per_window(const struct array_map *map)
 {
-	return map->value_size == 8 ? WINDOW_BITSET_BLOCKS : WINDOW_ERA_BLOCKS;
+	return map->value_size == 8 ? ERA_WINDOW_BITSET_BLOCKS
+				    : ERA_WINDOW_ERA_BLOCKS;
 }
 
 /* What the layer speaks of, in all windows. */
@@ -332,7 +328,7 @@ static void line_up_first(struct folding *f, uint32_t number)
 	uint64_t window = 0;
 
 	if (!map)
-		window = whole_data(f, layer).begin / WINDOW;
+		window = whole_data(f, layer).begin / ERA_WINDOW;
 	else if (!layer->lost_era && !f->fold->strict && map->nr_slots)
 		window = map->slots[0].index / blocks_per_window(map);
 	else if (!layer->lost_era && !f->fold->strict)
@@ -358,7 +354,7 @@ static int merge_layer(struct folding *f, uint32_t number)
 	}
 	nr_blocks = array_map_nr_blocks(map);
 	per = blocks_per_window(map);
-	first = (uint32_t)(f->first / WINDOW) * per;
+	first = (uint32_t)(f->first / ERA_WINDOW) * per;
 	r = f->idle ? 0
 		    : array_window_read(&f->window, f->fold->device, map, first,
 					per, f->fold->report, &nr_lost);
@@ -395,7 +391,7 @@ static int raise_span(void *arg, uint64_t begin, uint64_t end, uint32_t era)
 
 static int merge_class(struct folding *f, enum era_class trust)
 {
-	size_t window = (size_t)(f->first / WINDOW);
+	size_t window = (size_t)(f->first / ERA_WINDOW);
 	uint32_t number = f->lists[window * ERA_NR_CLASSES + trust].first;
 	int r = 0;
 
@@ -447,7 +443,7 @@ static bool asks_for_raises(const struct era_fold *fold)
 
 static bool is_idle(struct folding *f)
 {
-	size_t window = (size_t)(f->first / WINDOW);
+	size_t window = (size_t)(f->first / ERA_WINDOW);
 	uint32_t era;
 
 	if (!f->can_idle)
@@ -490,10 +486,11 @@ static int start(struct folding *f)
 {
 	const struct era_fold *fold = f->fold;
 	size_t nr_lists;
-	int r = array_window_init(&f->window, WINDOW_ERA_BLOCKS);
+	int r = array_window_init(&f->window, ERA_WINDOW_ERA_BLOCKS);
 
 	f->nr_windows =
-		(uint32_t)(((uint64_t)fold->nr_blocks + WINDOW - 1) / WINDOW);
+		(uint32_t)(((uint64_t)fold->nr_blocks + ERA_WINDOW - 1) /
+			   ERA_WINDOW);
 	nr_lists = (size_t)f->nr_windows * ERA_NR_CLASSES;
 	f->turns = calloc(fold->layers.nr + 1, sizeof(*f->turns));
 	f->lists = calloc(nr_lists + 1, sizeof(*f->lists));
@@ -523,7 +520,7 @@ static void finish(struct folding *f)
  */
 static bool is_quiet(struct folding *f, uint32_t *eras)
 {
-	size_t window = (size_t)(f->first / WINDOW);
+	size_t window = (size_t)(f->first / ERA_WINDOW);
 
 	for (size_t i = 0; i < ERA_NR_CLASSES; i++)
 		if (f->lists[window * ERA_NR_CLASSES + i].first != NONE ||
@@ -556,7 +553,7 @@ static int fold_quiet(struct folding *f, const uint32_t *eras)
 	if (r || !fold->window)
 		return r;
 	if (!f->constant || f->eras[0] != era)
-		for (uint32_t i = 0; i < WINDOW; i++)
+		for (uint32_t i = 0; i < ERA_WINDOW; i++)
 			f->eras[i] = era;
 	f->constant = true;
 	return fold->window(fold->arg, (uint32_t)f->first, f->eras, f->nr);
@@ -578,10 +575,10 @@ int era_fold(struct era_fold *fold)
 	fold->lowest_raise = 0;
 	r = start(f);
 	for (f->first = 0; !r && f->first < fold->nr_blocks;
-	     f->first += WINDOW) {
-		f->nr = fold->nr_blocks - f->first < WINDOW
+	     f->first += ERA_WINDOW) {
+		f->nr = fold->nr_blocks - f->first < ERA_WINDOW
 				? (uint32_t)(fold->nr_blocks - f->first)
-				: WINDOW;
+				: ERA_WINDOW;
 		r = is_quiet(f, one) ? fold_quiet(f, one) : fold_window(f);
 	}
 	finish(f);

@@ -15,6 +15,11 @@
 /* Data blocks that one bitset block speaks of. */
 #define ERA_BITSET_BLOCK_BITS 32576u
 
+/* A window's array blocks: its eras stay in a second-level cache. */
+#define ERA_WINDOW_BITSET_BLOCKS 4
+#define ERA_WINDOW_ERA_BLOCKS (32 * ERA_WINDOW_BITSET_BLOCKS)
+#define ERA_WINDOW (ERA_WINDOW_BITSET_BLOCKS * ERA_BITSET_BLOCK_BITS)
+
 struct era_fold {
 	struct era_device *device;
 	struct era_report *report; /* gets each array block that is lost */

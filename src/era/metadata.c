@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "era/metadata.h"
 
@@ -190,7 +191,7 @@ static int compare_writesets(const void *a, const void *b)
 
 	if (x->open != y->open)
 		return x->open ? 1 : -1;
-	return x->era < y->era ? -1 : x->era > y->era;
+	return compare_numbers(x->era, y->era);
 }
 
 void era_metadata_sort(struct era_metadata *md)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "era/orphans.h"
 #include "era/stale_names.h"
@@ -69,11 +70,9 @@ static int compare_writesets(const void *a, const void *b)
 {
 	const struct orphan_writeset *x = a, *y = b;
 
-	if (x->era != y->era)
-		return x->era < y->era ? -1 : 1;
-	if (x->root != y->root)
-		return x->root < y->root ? -1 : 1;
-	return x->nr_bits < y->nr_bits ? -1 : x->nr_bits > y->nr_bits;
+	return compare_numbers(x->era, y->era)
+		       ?: compare_numbers(x->root, y->root)
+		       ?: compare_numbers(x->nr_bits, y->nr_bits);
 }
 
 /* Many leaves name the same writesets: sorts them and keeps one of each. */
@@ -209,11 +208,9 @@ static int compare_trees(const void *a, const void *b)
 	const struct orphan_writeset *x = *(struct orphan_writeset *const *)a;
 	const struct orphan_writeset *y = *(struct orphan_writeset *const *)b;
 
-	if (x->root != y->root)
-		return x->root < y->root ? -1 : 1;
-	if (x->nr_bits != y->nr_bits)
-		return x->nr_bits < y->nr_bits ? -1 : 1;
-	return x->era < y->era ? -1 : x->era > y->era;
+	return compare_numbers(x->root, y->root)
+		       ?: compare_numbers(x->nr_bits, y->nr_bits)
+		       ?: compare_numbers(x->era, y->era);
 }
 
 static bool is_same_tree(const struct orphan_writeset *a,
@@ -350,9 +347,8 @@ static int compare_filed(const void *a, const void *b)
 {
 	const struct filed *x = a, *y = b;
 
-	if (x->index != y->index)
-		return x->index < y->index ? -1 : 1;
-	return x->block < y->block ? -1 : x->block > y->block;
+	return compare_numbers(x->index, y->index)
+		       ?: compare_numbers(x->block, y->block);
 }
 
 static void drop_repeats(struct filing *filing)

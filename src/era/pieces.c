@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "era/pieces.h"
 
@@ -27,13 +28,6 @@ int pieces_add(struct pieces *pieces, uint32_t index, uint32_t block,
 	return 0;
 }
 
-static int compare_indexes(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* The indexes of the pieces from first on, ascending. */
 static uint32_t *sort_indexes(const struct pieces *pieces, size_t first)
 {
@@ -44,7 +38,7 @@ static uint32_t *sort_indexes(const struct pieces *pieces, size_t first)
 		return NULL;
 	for (size_t i = 0; i < nr; i++)
 		sorted[i] = pieces->pieces[first + i].index;
-	qsort(sorted, nr, sizeof(*sorted), compare_indexes);
+	qsort(sorted, nr, sizeof(*sorted), compare_uint32);
 	return sorted;
 }
 

@@ -10,8 +10,6 @@
 #include "era/fold.h"
 #include "era/reader.h"
 
-#define WINDOW_BLOCKS 256 /* array blocks read at a time */
-
 /* Called for each array block in order, values little-endian. */
 typedef int (*array_block_fn)(struct era_visitor *sink,
 			      const struct array_map *map, uint32_t index,
@@ -26,10 +24,10 @@ static int read_array(struct era_metadata *md, struct array_window *window,
 	int r = 0;
 
 	for (uint32_t first = 0; first < nr_blocks && !r;
-	     first += WINDOW_BLOCKS) {
-		uint32_t nr = nr_blocks - first < WINDOW_BLOCKS
+	     first += ERA_DEVICE_RUN) {
+		uint32_t nr = nr_blocks - first < ERA_DEVICE_RUN
 				      ? nr_blocks - first
-				      : WINDOW_BLOCKS;
+				      : ERA_DEVICE_RUN;
 
 		r = array_window_read(window, md->device, map, first, nr,
 				      md->report, &nr_lost);
@@ -107,7 +105,7 @@ static int read_writeset(struct era_metadata *md, struct array_window *window,
 int era_read(struct era_metadata *md, struct era_visitor *sink)
 {
 	struct array_window window;
-	int r = array_window_init(&window, WINDOW_BLOCKS);
+	int r = array_window_init(&window, ERA_DEVICE_RUN);
 
 	if (!r)
 		r = sink->superblock(sink, &md->sb.geometry);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/compare.h"
 #include "era/witness.h"
 #include "history/commits.h"
 
@@ -52,7 +53,7 @@ static int compare_roots(const void *a, const void *b)
 
 	for (int i = 0; i < 5; i++)
 		if (roots[0][i] != roots[1][i])
-			return roots[0][i] < roots[1][i] ? -1 : 1;
+			return compare_numbers(roots[0][i], roots[1][i]);
 	return 0;
 }
 
@@ -68,7 +69,7 @@ static int compare_places(const void *a, const void *b)
 {
 	const struct era_commit *const *x = a, *const *y = b;
 
-	return (*x)->index_block < (*y)->index_block ? -1 : 1;
+	return compare_numbers((*x)->index_block, (*y)->index_block);
 }
 
 /*

@@ -12,8 +12,6 @@
 #include "era/salvage_parts.h"
 #include "era/stale_names.h"
 
-#define WINDOW_BLOCKS 256 /* array blocks read at a time */
-
 /* Passes on as damage what a reader reports as fatal. */
 struct softened {
 	struct era_report report;
@@ -140,8 +138,8 @@ static int read_through(struct era_salvage *s, const struct array_map *map,
 		survey->nr_lost += nr_blocks;
 		return 0;
 	}
-	r = array_window_init(&window, WINDOW_BLOCKS);
-	for (; first < nr_blocks && !r; first += WINDOW_BLOCKS) {
+	r = array_window_init(&window, ERA_DEVICE_RUN);
+	for (; first < nr_blocks && !r; first += ERA_DEVICE_RUN) {
 		uint32_t next = array_map_next(map, first);
 
 		survey->nr_lost += next - first;
@@ -149,7 +147,7 @@ static int read_through(struct era_salvage *s, const struct array_map *map,
 		if (first == nr_blocks)
 			break;
 		r = array_window_read(&window, s->device, map, first,
-				      WINDOW_BLOCKS, report, &survey->nr_lost);
+				      ERA_DEVICE_RUN, report, &survey->nr_lost);
 		if (!r)
 			survey_window(s, map, &window, survey);
 	}

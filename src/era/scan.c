@@ -11,8 +11,6 @@
 #include "era/scan.h"
 #include "era/superblock.h"
 
-#define CHUNK 256 /* blocks read at a time */
-
 static bool node_is_sound(const uint8_t *node)
 {
 	uint32_t nr = node_nr_entries(node);
@@ -129,7 +127,7 @@ static uint64_t next_unread(struct era_scan *scan, uint64_t first)
 static void scan_chunk(struct era_scan *scan, uint64_t first, size_t nr,
 		       uint8_t *buf)
 {
-	bool failed[CHUNK];
+	bool failed[ERA_DEVICE_RUN];
 
 	read_chunk(scan->device, first, nr, buf, failed);
 	for (size_t i = 0; i < nr; i++) {
@@ -149,7 +147,7 @@ static void scan_chunk(struct era_scan *scan, uint64_t first, size_t nr,
 
 int era_scan_finish(struct era_scan *scan)
 {
-	uint8_t *buf = malloc(CHUNK * ERA_BLOCK_SIZE);
+	uint8_t *buf = malloc(ERA_DEVICE_RUN * ERA_BLOCK_SIZE);
 	uint64_t first = 0;
 
 	if (!buf)
@@ -161,7 +159,7 @@ int era_scan_finish(struct era_scan *scan)
 		if (first >= scan->nr_blocks)
 			break;
 		/* the first may have been told, where a hole ended there */
-		while (nr < CHUNK && first + nr < scan->nr_blocks &&
+		while (nr < ERA_DEVICE_RUN && first + nr < scan->nr_blocks &&
 		       scan->roles[first + nr] == ROLE_UNREAD)
 			nr++;
 		scan_chunk(scan, first, nr, buf);

@@ -13,10 +13,7 @@
 #include "era/fold.h"
 #include "era/reader.h"
 
-#define WINDOW_BITSET_BLOCKS 4
-#define WINDOW_ERA_BLOCKS (32 * WINDOW_BITSET_BLOCKS)
-#define WINDOW_WORDS (WINDOW_BITSET_BLOCKS * ARRAY_MAX_WORDS)
-#define WINDOW (WINDOW_BITSET_BLOCKS * ERA_BITSET_BLOCK_BITS)
+#define WINDOW_WORDS (ERA_WINDOW_BITSET_BLOCKS * ARRAY_MAX_WORDS)
 
 struct since {
 	struct era_metadata *md;
@@ -93,10 +90,10 @@ static void compare_eras(struct since *s, uint32_t first, const uint8_t *values,
 static int add_era_array(struct since *s, uint64_t number)
 {
 	const struct array_map *map = &s->md->eras;
-	uint32_t first = (uint32_t)number * WINDOW_ERA_BLOCKS;
-	int r = read_window(s, map, first, WINDOW_ERA_BLOCKS);
+	uint32_t first = (uint32_t)number * ERA_WINDOW_ERA_BLOCKS;
+	int r = read_window(s, map, first, ERA_WINDOW_ERA_BLOCKS);
 
-	for (uint32_t i = 0; i < WINDOW_ERA_BLOCKS && !r; i++)
+	for (uint32_t i = 0; i < ERA_WINDOW_ERA_BLOCKS && !r; i++)
 		if (s->window.values[i])
 			compare_eras(s, i * array_max_entries(4),
 				     s->window.values[i],
@@ -107,10 +104,10 @@ static int add_era_array(struct since *s, uint64_t number)
 static int add_writeset(struct since *s, const struct era_writeset *ws,
 			uint64_t number)
 {
-	uint32_t first = (uint32_t)number * WINDOW_BITSET_BLOCKS;
-	int r = read_window(s, &ws->words, first, WINDOW_BITSET_BLOCKS);
+	uint32_t first = (uint32_t)number * ERA_WINDOW_BITSET_BLOCKS;
+	int r = read_window(s, &ws->words, first, ERA_WINDOW_BITSET_BLOCKS);
 
-	for (uint32_t i = 0; i < WINDOW_BITSET_BLOCKS && !r; i++) {
+	for (uint32_t i = 0; i < ERA_WINDOW_BITSET_BLOCKS && !r; i++) {
 		uint32_t nr = array_map_nr_entries(&ws->words, first + i);
 		uint64_t *words = s->words + i * ARRAY_MAX_WORDS;
 		uint64_t word;
@@ -140,7 +137,7 @@ static int add_writesets(struct since *s, uint64_t number)
 		const struct era_writeset *ws = s->rest[i];
 
 		r = add_writeset(s, ws, number);
-		if ((number + 1) * WINDOW_BITSET_BLOCKS <
+		if ((number + 1) * ERA_WINDOW_BITSET_BLOCKS <
 		    array_map_nr_blocks(&ws->words))
 			s->rest[kept++] = ws;
 	}
@@ -190,9 +187,10 @@ static int give_ranges(struct since *s, uint64_t first, uint32_t nr)
 static int since_window(struct since *s, uint64_t number)
 {
 	uint32_t nr_blocks = s->md->sb.geometry.nr_blocks;
-	uint64_t first = number * WINDOW;
-	uint32_t nr = nr_blocks - first < WINDOW ? (uint32_t)(nr_blocks - first)
-						 : WINDOW;
+	uint64_t first = number * ERA_WINDOW;
+	uint32_t nr = nr_blocks - first < ERA_WINDOW
+			      ? (uint32_t)(nr_blocks - first)
+			      : ERA_WINDOW;
 	int r;
 
 	memset(s->words, 0, sizeof(s->words));
@@ -230,12 +228,12 @@ int era_read_since(struct era_metadata *md, uint32_t era,
 	s->sink = sink;
 	s->begin = NO_RANGE;
 	s->nr_rest = 0;
-	r = array_window_init(&s->window, WINDOW_ERA_BLOCKS);
+	r = array_window_init(&s->window, ERA_WINDOW_ERA_BLOCKS);
 	if (take_writesets(s))
 		r = -ENOMEM;
 	if (!r)
 		r = sink->begin(sink, &md->sb.geometry);
-	for (uint64_t i = 0; !r && i * WINDOW < nr_blocks; i++)
+	for (uint64_t i = 0; !r && i * ERA_WINDOW < nr_blocks; i++)
 		r = since_window(s, i);
 	if (!r && s->begin != NO_RANGE)
 		r = end_range(s, nr_blocks);

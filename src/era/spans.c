@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "era/spans.h"
 
@@ -97,7 +98,7 @@ static int compare_spans(const void *a, const void *b)
 {
 	const struct era_span *x = a, *y = b;
 
-	return x->begin < y->begin ? -1 : x->begin > y->begin;
+	return compare_numbers(x->begin, y->begin);
 }
 
 int era_spans_sweep(struct era_spans *spans, uint64_t begin, uint64_t end,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/compare.h"
 #include "era/fold.h"
 #include "era/group.h"
 #include "era/summary.h"
@@ -192,7 +193,7 @@ static int compare_lines(const void *a, const void *b)
 {
 	const struct era_summary_line *x = a, *y = b;
 
-	return x->first < y->first ? -1 : x->first > y->first;
+	return compare_numbers(x->first, y->first);
 }
 
 /* The eras of a key: the inverse of coarser(). */

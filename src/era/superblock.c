@@ -14,7 +14,7 @@
 
 #define SB_FLAGS 4
 #define SB_UUID 16
-#define SB_MAGIC 32
+#define SB_MAGIC ERA_SUPERBLOCK_MAGIC_AT
 #define SB_VERSION 40
 #define SB_SPACE_MAP_ROOT 44
 #define SB_DATA_BLOCK_SIZE 172
@@ -32,9 +32,6 @@
 /* dm-thin-metadata.c and dm-cache-metadata.c keep theirs at the same place */
 #define THIN_SUPERBLOCK_MAGIC UINT64_C(27022010)
 #define CACHE_SUPERBLOCK_MAGIC UINT64_C(06142003)
-
-/* of a pack, at its beginning: doc/pack.md */
-#define PACK_MAGIC UINT64_C(0xa537a0aa6309ef77)
 
 /* In an invalid superblock, past all fields. */
 #define NOTE 1024

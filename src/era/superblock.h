@@ -12,7 +12,11 @@
 
 #define ERA_SUPERBLOCK_LOCATION 0
 #define ERA_SUPERBLOCK_MAGIC UINT64_C(2126579579)
+#define ERA_SUPERBLOCK_MAGIC_AT 32 /* bytes into the block */
 #define ERA_SUPERBLOCK_VERSION 1
+
+/* What a pack begins with (doc/pack.md), where metadata has a superblock. */
+#define PACK_MAGIC UINT64_C(0xa537a0aa6309ef77)
 
 /* A value of the writeset tree: nr_bits (le32), root of the bitset (le64). */
 #define ERA_WRITESET_VALUE_SIZE 12

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "era/writeset_list.h"
 
@@ -25,7 +26,7 @@ static int compare(const void *a, const void *b)
 {
 	const struct writeset_entry *x = a, *y = b;
 
-	return x->era < y->era ? -1 : x->era > y->era;
+	return compare_numbers(x->era, y->era);
 }
 
 int writeset_list_sort(struct writeset_list *list, struct era_report *report)

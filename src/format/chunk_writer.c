@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <zlib.h>
 
 #include "base/endian.h"
+#include "base/processors.h"
 #include "format/chunk_writer.h"
 
 /*
@@ -205,24 +205,13 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-static unsigned int nr_processors(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return 1;
-	return (unsigned int)CPU_COUNT(&set);
-}
-
 static unsigned int wanted_threads(enum chunk_mode mode)
 {
-	unsigned int nr = nr_processors();
-
 	if (mode == CHUNK_DIRECT)
 		return 0;
 	if (mode == CHUNK_PLAIN)
 		return 1;
-	return nr < CHUNK_WRITER_MAX_THREADS ? nr : CHUNK_WRITER_MAX_THREADS;
+	return processors_usable(CHUNK_WRITER_MAX_THREADS);
 }
 
 /* Fewer threads than wanted will do, and none at all. */

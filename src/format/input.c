@@ -18,7 +18,6 @@
 #include "format/input.h"
 
 #define BUF_SIZE (64u * 1024)
-#define WINDOW_BITS_GZIP (15 + 16) /* zlib: 32 KiB, gzip header and trailer */
 
 static int fail(struct input *in, int err, const char *what)
 {
@@ -74,7 +73,8 @@ static int detect_gzip(struct input *in)
 	/* NOLINTNEXTLINE(*UndefinedBinaryOperatorResult): fill() reads them */
 	in->gzip = in->end >= 2 && in->buf[0] == 0x1f && in->buf[1] == 0x8b;
 	in->in_member = in->gzip;
-	if (in->gzip && inflateInit2(&in->stream, WINDOW_BITS_GZIP) != Z_OK) {
+	if (in->gzip &&
+	    inflateInit2(&in->stream, INPUT_WINDOW_BITS_GZIP) != Z_OK) {
 		in->gzip = false;
 		return fail(in, -ENOMEM, strerror(ENOMEM));
 	}

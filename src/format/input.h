@@ -14,6 +14,9 @@
 
 #include "base/report.h"
 
+/* zlib: 32 KiB, gzip header and trailer */
+#define INPUT_WINDOW_BITS_GZIP (15 + 16)
+
 struct input {
 	struct era_report *report;
 	const char *name; /* for messages */

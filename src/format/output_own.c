@@ -14,11 +14,11 @@
 #include <zlib.h>
 
 #include "base/endian.h"
+#include "format/input.h"
 #include "format/output_own.h"
 #include "format/pack_format.h"
 
 #define HEAD 4096u
-#define WINDOW_BITS_GZIP (15 + 16) /* zlib: 32 KiB, gzip header and trailer */
 
 static bool begins(const char *text, size_t len, const char *with)
 {
@@ -59,16 +59,17 @@ static bool is_map(const char *text, size_t len)
 bool output_is_own(const void *head, size_t len, bool whole)
 {
 	static const char *const beginnings[] = {
-		"<superblock ", "<blocks>",
-		"<blocks/>",	"{\n  \"device\": ",
-		"begin,length", "# Mapfile. Created by era_",
+		"<superblock ",	   "<blocks>",
+		"<blocks/>",	   "{\n  \"device\": ",
+		"begin,length",	   "# Mapfile. Created by era_",
 		"# current_era: ",
 	};
 	/* as map_svg.c begins, but for the size */
 	static const char svg[] =
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg ";
-	static const char font[] = "font-family=\"DejaVu Sans, sans-serif\" "
-				   "font-size=\"12\" fill=\"#24242c\">\n<title>";
+	static const char font[] =
+		"font-family=\"DejaVu Sans, sans-serif\" "
+		"font-size=\"12\" fill=\"#24242c\">\n<title>";
 
 	if (len >= 8 && get_le64(head) == PACK_MAGIC)
 		return true;
@@ -96,7 +97,7 @@ static bool is_own_gzip(uint8_t *data, size_t len)
 			    .avail_out = sizeof(head) };
 	int r;
 
-	if (inflateInit2(&stream, WINDOW_BITS_GZIP) != Z_OK)
+	if (inflateInit2(&stream, INPUT_WINDOW_BITS_GZIP) != Z_OK)
 		return false;
 	r = inflate(&stream, Z_SYNC_FLUSH);
 	inflateEnd(&stream);

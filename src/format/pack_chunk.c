@@ -12,6 +12,7 @@
 
 #include "base/endian.h"
 #include "base/grow.h"
+#include "base/processors.h"
 #include "format/pack_chunk.h"
 #include "format/pack_format.h"
 
@@ -115,15 +116,6 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static unsigned int nr_processors(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (n < 1)
-		return 1;
-	return n < PACK_MAX_THREADS ? (unsigned int)n : PACK_MAX_THREADS;
-}
-
 /* Where no thread can be had, the caller does their work. */
 static void start_threads(struct pack_chunks *chunks)
 {
@@ -148,9 +140,11 @@ static void stop_threads(struct pack_chunks *chunks)
 
 int pack_chunks_init(struct pack_chunks *chunks, int fd, uint64_t offset)
 {
-	*chunks = (struct pack_chunks){ .fd = fd,
-					.offset = offset,
-					.nr_chunks = nr_processors() + 2 };
+	*chunks = (struct pack_chunks){
+		.fd = fd,
+		.offset = offset,
+		.nr_chunks = processors_usable(PACK_MAX_THREADS) + 2
+	};
 	pthread_mutex_init(&chunks->lock, NULL);
 	pthread_cond_init(&chunks->changed, NULL);
 	chunks->chunks = calloc(chunks->nr_chunks, sizeof(*chunks->chunks));

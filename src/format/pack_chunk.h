@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 #include "format/pack_encode.h"
+#include "format/pack_format.h"
 
 /* A chunk is closed when its records reach this, so it has room for one more.
  */
 #define PACK_CHUNK_SIZE (1024u * 1024)
-#define PACK_MAX_THREADS 8
 
 /* Records: a block's number and its instructions, one after the other. */
 struct pack_records {

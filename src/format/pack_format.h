@@ -13,9 +13,8 @@
 
 #include <stdint.h>
 
-#include "device/device.h"
+#include "era/superblock.h"
 
-#define PACK_MAGIC UINT64_C(0xa537a0aa6309ef77)
 #define PACK_VERSION 3
 
 #define PACK_HEADER_SIZE 32u /* bytes */
@@ -38,6 +37,8 @@
  * writes are under 8 KiB: 14 bytes for each word of a shifted run.
  */
 #define PACK_RECORD_MAX (64u * 1024)
+
+#define PACK_MAX_THREADS 8 /* that pack or unpack it */
 
 #define PACK_WORDS (ERA_BLOCK_SIZE / 8)
 #define PACK_SHIFT 24 /* bits of the lower half of a shifted word */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/endian.h"
+#include "base/processors.h"
 #include "format/pack_decode.h"
 #include "format/pack_encode.h"
 #include "format/pack_format.h"
@@ -21,7 +22,6 @@
 #include "format/pack_read.h"
 #include "pdata/block.h"
 
-#define MAX_THREADS 8
 #define RUN_BLOCKS 64u /* written in one call */
 
 /* A thread's own things. */
@@ -395,20 +395,13 @@ static int report_error(struct pack_reader *reader)
 	return err;
 }
 
-static unsigned int nr_threads(const struct pack_reader *reader)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	/* a thread costs more than a small pack */
-	if (n < 1 || reader->size < 256 * 1024)
-		return 1;
-	return n < MAX_THREADS ? (unsigned int)n : MAX_THREADS;
-}
-
 int pack_reader_run(struct pack_reader *reader, struct era_device *device)
 {
-	unsigned int wanted = nr_threads(reader) - 1, nr = 0;
-	pthread_t threads[MAX_THREADS];
+	/* a thread costs more than a small pack */
+	bool small = reader->size < 256 * 1024;
+	unsigned int wanted = processors_usable(small ? 1 : PACK_MAX_THREADS);
+	pthread_t threads[PACK_MAX_THREADS];
+	unsigned int nr = 0;
 	int r;
 
 	reader->device = device;
@@ -419,7 +412,8 @@ int pack_reader_run(struct pack_reader *reader, struct era_device *device)
 	r = block_set_init(&reader->seen, reader->nr_blocks);
 	if (r)
 		return open_failed(reader, r);
-	while (nr < wanted && !pthread_create(&threads[nr], NULL, work, reader))
+	while (nr + 1 < wanted &&
+	       !pthread_create(&threads[nr], NULL, work, reader))
 		nr++;
 	work(reader);
 	while (nr)

@@ -17,8 +17,6 @@
 #include "format/pack_write.h"
 #include "pdata/block.h"
 
-#define READ_BLOCKS 256u /* 1 MiB */
-
 struct packer {
 	struct era_device *device;
 	const char *name;
@@ -27,7 +25,7 @@ struct packer {
 	struct era_report *report;
 	bool keep_all;
 	bool any_read;
-	uint8_t *buf; /* READ_BLOCKS */
+	uint8_t *buf; /* ERA_DEVICE_RUN */
 };
 
 static int write_failed(struct packer *packer, int err)
@@ -116,7 +114,8 @@ static int pack_blocks(struct packer *packer)
 
 	while (block < device->nr_blocks) {
 		uint64_t left = device->nr_blocks - block;
-		size_t nr = left < READ_BLOCKS ? (size_t)left : READ_BLOCKS;
+		size_t nr =
+			left < ERA_DEVICE_RUN ? (size_t)left : ERA_DEVICE_RUN;
 		int r = pack_run(packer, block, nr);
 
 		if (r)
@@ -202,7 +201,7 @@ int pack_write(struct era_device *device, int fd, const char *name,
 	*stats = (struct pack_stats){ 0 };
 	if (r)
 		return r;
-	packer.buf = malloc((size_t)READ_BLOCKS * ERA_BLOCK_SIZE);
+	packer.buf = malloc((size_t)ERA_DEVICE_RUN * ERA_BLOCK_SIZE);
 	r = pack_chunks_init(&packer.chunks, fd, 0);
 	if (!packer.buf)
 		r = -ENOMEM;

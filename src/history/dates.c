@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "era/superblock.h"
 #include "history/dates.h"
@@ -526,13 +527,6 @@ static uint64_t sum_of(const struct unit *unit)
 	return sum;
 }
 
-static int compare_units(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* Dates the dirty units anew, and holds them against what they were. */
 static int date_dirty(struct era_dates *d)
 {
@@ -540,7 +534,7 @@ static int date_dirty(struct era_dates *d)
 	int r = 0;
 
 	if (d->nr_units)
-		qsort(d->units, d->nr_units, sizeof(*d->units), compare_units);
+		qsort(d->units, d->nr_units, sizeof(*d->units), compare_uint32);
 	for (size_t i = 0; i < d->nr_units && !r; i++) {
 		r = era_reading_is_over(d->reading) ? -E2BIG : 0;
 		if (!r)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "history/slots.h"
 #include "pdata/array.h"
@@ -161,7 +162,7 @@ static int compare_changes(const void *a, const void *b)
 {
 	const struct slot_change *x = a, *y = b;
 
-	return x->index < y->index ? -1 : x->index > y->index;
+	return compare_numbers(x->index, y->index);
 }
 
 int slots_change(struct slots *slots, struct era_reading *reading,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compare.h"
 #include "base/grow.h"
 #include "pdata/array.h"
 
@@ -72,7 +73,7 @@ static int compare_slots(const void *a, const void *b)
 {
 	const struct array_slot *x = a, *y = b;
 
-	return (x->index > y->index) - (x->index < y->index);
+	return compare_numbers(x->index, y->index);
 }
 
 void array_map_sort(struct array_map *map)

@@ -17,11 +17,6 @@
 #include "format/pack_encode.h"
 #include "tools/occupied.h"
 
-#define CHUNK 256 /* blocks read at a time */
-
-#define MAGIC_OFFSET 32 /* of an era superblock */
-#define MAGIC 2126579579u
-
 #ifdef HAVE_LIBBLKID
 /* What libblkid's words for a use mean to a reader. */
 static const char *usage_name(const char *usage)
@@ -95,7 +90,8 @@ static bool holds_metadata(struct era_device *device)
 	       !era_device_read_raw(device, ERA_SUPERBLOCK_LOCATION, 1,
 				    block) &&
 	       (pack_is_known(block) ||
-		get_le32(block + MAGIC_OFFSET) == MAGIC);
+		get_le32(block + ERA_SUPERBLOCK_MAGIC_AT) ==
+			ERA_SUPERBLOCK_MAGIC);
 }
 
 static bool are_zero(const uint8_t *blocks, size_t nr)
@@ -109,13 +105,13 @@ static bool are_zero(const uint8_t *blocks, size_t nr)
 /* Holes are not read, and of what is there no more than it takes. */
 static int find_data(struct era_device *device, bool *found)
 {
-	uint8_t *buf = malloc(CHUNK * ERA_BLOCK_SIZE);
+	uint8_t *buf = malloc(ERA_DEVICE_RUN * ERA_BLOCK_SIZE);
 	uint64_t block = 0;
 	int r = buf ? 0 : -ENOMEM;
 
 	*found = false;
 	while (!r && !*found) {
-		size_t nr = CHUNK;
+		size_t nr = ERA_DEVICE_RUN;
 
 		block = era_device_next_data(device, block);
 		if (block >= device->nr_blocks)
