@@ -363,12 +363,18 @@ int era_device_open_fd(struct era_device *device, int fd, const char *name,
  * Where pages must do, clean ones are dropped by either call; BLKFLSBUF needs
  * privilege.
  */
-void era_device_refresh(const struct era_device *device)
+void era_device_drop_pages(const struct era_device *device)
 {
-	if (!device->block_device || device->direct)
+	if (!device->block_device)
 		return;
 	ioctl(device->fd, BLKFLSBUF, 0);
 	posix_fadvise(device->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+void era_device_refresh(const struct era_device *device)
+{
+	if (!device->direct)
+		era_device_drop_pages(device);
 }
 
 void era_device_init_new(struct era_device *device, const char *path, int fd,

@@ -36,6 +36,7 @@ struct era_io {
 	int (*sync)(const struct era_io *io, int fd);
 	int (*discard)(const struct era_io *io, int fd, off_t offset, off_t len,
 		       bool block_device);
+	void *arg; /* for whoever stands in */
 };
 
 extern const struct era_io era_io_system; /* the real ones */
@@ -121,6 +122,9 @@ void era_device_close(struct era_device *device);
  * before; does something only where pages stand in between.
  */
 void era_device_refresh(const struct era_device *device);
+
+/* The same for others that read the device, who may go by the page cache. */
+void era_device_drop_pages(const struct era_device *device);
 
 /* What stands in for a block, or NULL. */
 const uint8_t *era_substitute_of(const struct era_substitutes *substitutes,

@@ -139,7 +139,7 @@ static int flush_log(struct undo_log *log)
 static ssize_t undo_readv(const struct era_io *io, int fd,
 			  const struct iovec *iov, int nr_iov, off_t offset)
 {
-	const struct undo_log *log = (const struct undo_log *)io;
+	const struct undo_log *log = io->arg;
 
 	return log->below->readv(log->below, fd, iov, nr_iov, offset);
 }
@@ -147,7 +147,7 @@ static ssize_t undo_readv(const struct era_io *io, int fd,
 static ssize_t undo_write(const struct era_io *io, int fd, const void *data,
 			  size_t len, off_t offset)
 {
-	struct undo_log *log = (struct undo_log *)(uintptr_t)io;
+	struct undo_log *log = io->arg;
 
 	if (!log->error)
 		log->error = save_range(log, offset, len);
@@ -165,7 +165,7 @@ static ssize_t undo_write(const struct era_io *io, int fd, const void *data,
 
 static int undo_sync(const struct era_io *io, int fd)
 {
-	const struct undo_log *log = (const struct undo_log *)io;
+	const struct undo_log *log = io->arg;
 
 	return log->below->sync(log->below, fd);
 }
@@ -190,7 +190,7 @@ int undo_log_start(struct undo_log *log, struct era_device *device,
 	int r = 0;
 
 	*log = (struct undo_log){ .io = { undo_readv, undo_write, undo_sync,
-					  undo_discard },
+					  undo_discard, log },
 				  .below = device->io,
 				  .device = device,
 				  .report = report,

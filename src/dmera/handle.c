@@ -29,7 +29,7 @@ static enum dmera_severity severity(enum era_severity severity)
 
 static void on_problem(void *arg, const struct era_problem *problem)
 {
-	const struct dmera *handle = arg;
+	const struct call *call = arg;
 	struct dmera_step steps[MAX_STEPS];
 	struct dmera_problem told = {
 		.severity = severity(problem->severity),
@@ -48,22 +48,17 @@ static void on_problem(void *arg, const struct era_problem *problem)
 	}
 	told.path = steps + at;
 	told.nr_steps = MAX_STEPS - at;
-	handle->problem(handle->arg, &told);
-}
-
-static void init_report(struct era_report *report, const struct dmera *handle)
-{
-	*report = (struct era_report){
-		.problem = handle->problem ? on_problem : NULL,
-		.arg = (void *)handle,
-	};
+	call->handle->problem(call->handle->arg, &told);
 }
 
 void call_init(struct call *call, const struct dmera *handle)
 {
 	call->handle = handle;
 	call->device = handle->device;
-	init_report(&call->report, handle);
+	call->report = (struct era_report){
+		.problem = handle->problem ? on_problem : NULL,
+		.arg = call,
+	};
 }
 
 int call_load(struct call *call, struct era_metadata *md)
@@ -79,26 +74,26 @@ int call_load_whole(struct call *call, struct era_metadata *md)
 	return era_metadata_open_whole(md, &call->device, &call->report);
 }
 
-#define OPEN_FLAGS \
+#define OPEN_FLAGS                                                             \
 	((unsigned int)(DMERA_SNAPSHOT | DMERA_SHARED | DMERA_REACHABLE_ONLY))
 #define NO_FD (-1)
 
 /* fd: what to open; NO_FD: the path is */
 static int open_device(struct dmera *handle, int fd)
 {
-	struct era_report report;
 	unsigned int flags = 0;
+	struct call call;
 	int r;
 
 	if (handle->flags & (DMERA_SNAPSHOT | DMERA_SHARED))
 		flags |= ERA_DEVICE_SHARED;
-	init_report(&report, handle);
+	call_init(&call, handle);
 	if (fd == NO_FD)
 		r = era_device_open(&handle->device, handle->path, flags, NULL,
-				    &report);
+				    &call.report);
 	else
 		r = era_device_open_fd(&handle->device, fd, handle->path, flags,
-				       &report);
+				       &call.report);
 	return r;
 }
 

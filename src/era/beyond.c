@@ -26,7 +26,7 @@ int era_beyond(struct era_beyond *beyond, struct era_device *device,
 {
 	struct era_fold fold = { .device = device,
 				 .nr_blocks = nr_blocks,
-				 .layers = *layers,
+				 .layers = layers,
 				 .raised = note_raised,
 				 .arg = beyond };
 	int r;

@@ -113,14 +113,13 @@ static void check_eras(struct check *check, const struct era_metadata *md,
 			 text);
 }
 
-static void check_words(struct check *check, const struct era_metadata *md,
-			const struct array_map *map, uint32_t index,
-			const uint8_t *values, void *arg)
+static void check_last_word(const struct era_metadata *md,
+			    const struct era_writeset *ws, uint32_t index,
+			    const uint8_t *values)
 {
-	const struct era_writeset *ws = arg;
+	const struct array_map *map = &ws->words;
 	uint32_t nr = array_map_nr_entries(map, index);
 
-	(void)check;
 	if (index + 1 != array_map_nr_blocks(map) ||
 	    !(get_le64(values + (nr - 1) * 8) &
 	      ~era_last_word_mask(ws->nr_bits)))
@@ -128,6 +127,15 @@ static void check_words(struct check *check, const struct era_metadata *md,
 	array_map_report(map, md->device, index, md->report, ERA_NON_FATAL,
 			 ERA_NO_DATA,
 			 "bits are set past the end of the writeset");
+}
+
+static void check_words(struct check *check, const struct era_metadata *md,
+			const struct array_map *map, uint32_t index,
+			const uint8_t *values, void *arg)
+{
+	(void)check;
+	(void)map;
+	check_last_word(md, arg, index, values);
 }
 
 struct open_bits {
@@ -142,7 +150,8 @@ static void count_open(struct check *check, const struct era_metadata *md,
 	struct open_bits *open = arg;
 	uint32_t nr = array_map_nr_entries(map, index);
 
-	check_words(check, md, map, index, values, (void *)open->ws);
+	(void)check;
+	check_last_word(md, open->ws, index, values);
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t word = get_le64(values + i * 8);
 

@@ -306,7 +306,7 @@ static void merge_block(struct folding *f, const struct era_layer *layer,
 /* Puts a layer into the list of a window that is still to come. */
 static void line_up(struct folding *f, uint32_t number, uint64_t window)
 {
-	enum era_class trust = f->fold->layers.layers[number].trust;
+	enum era_class trust = f->fold->layers->layers[number].trust;
 	struct list *list;
 
 	if (window >= f->nr_windows)
@@ -323,7 +323,7 @@ static void line_up(struct folding *f, uint32_t number, uint64_t window)
 /* Where a layer is asked first. */
 static void line_up_first(struct folding *f, uint32_t number)
 {
-	const struct era_layer *layer = &f->fold->layers.layers[number];
+	const struct era_layer *layer = &f->fold->layers->layers[number];
 	const struct array_map *map = layer->map;
 	uint64_t window = 0;
 
@@ -339,7 +339,7 @@ static void line_up_first(struct folding *f, uint32_t number)
 /* The slots that the layer has in this window, and the gaps around them. */
 static int merge_layer(struct folding *f, uint32_t number)
 {
-	const struct era_layer *layer = &f->fold->layers.layers[number];
+	const struct era_layer *layer = &f->fold->layers->layers[number];
 	const struct array_map *map = layer->map;
 	struct turn *turn = &f->turns[number];
 	uint32_t nr_blocks, per, first;
@@ -434,9 +434,9 @@ static bool asks_for_raises(const struct era_fold *fold)
 {
 	if (fold->window || fold->strict || fold->report)
 		return false;
-	for (size_t i = 0; i < fold->layers.nr; i++)
-		if (fold->layers.layers[i].trust == ERA_REACHABLE &&
-		    fold->layers.layers[i].lost_class != ERA_REACHABLE)
+	for (size_t i = 0; i < fold->layers->nr; i++)
+		if (fold->layers->layers[i].trust == ERA_REACHABLE &&
+		    fold->layers->layers[i].lost_class != ERA_REACHABLE)
 			return false;
 	return true;
 }
@@ -492,13 +492,13 @@ static int start(struct folding *f)
 		(uint32_t)(((uint64_t)fold->nr_blocks + ERA_WINDOW - 1) /
 			   ERA_WINDOW);
 	nr_lists = (size_t)f->nr_windows * ERA_NR_CLASSES;
-	f->turns = calloc(fold->layers.nr + 1, sizeof(*f->turns));
+	f->turns = calloc(fold->layers->nr + 1, sizeof(*f->turns));
 	f->lists = calloc(nr_lists + 1, sizeof(*f->lists));
-	if (r || !f->turns || !f->lists || fold->layers.nr >= NONE)
+	if (r || !f->turns || !f->lists || fold->layers->nr >= NONE)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr_lists; i++)
 		f->lists[i].first = NONE;
-	for (size_t i = 0; i < fold->layers.nr; i++)
+	for (size_t i = 0; i < fold->layers->nr; i++)
 		line_up_first(f, (uint32_t)i);
 	return 0;
 }

@@ -24,7 +24,7 @@ struct era_fold {
 	struct era_device *device;
 	struct era_report *report; /* gets each array block that is lost */
 	uint32_t nr_blocks;	   /* data blocks */
-	struct era_layers layers;  /* borrowed */
+	const struct era_layers *layers;
 	bool strict; /* a lost value ends the fold with -EUCLEAN */
 
 	/* Called with the eras of the data blocks [first, first + nr). Windows

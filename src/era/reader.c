@@ -15,11 +15,11 @@ typedef int (*array_block_fn)(struct era_visitor *sink,
 			      const struct array_map *map, uint32_t index,
 			      const uint8_t *values, uint32_t nr);
 
+/* The first nr_blocks array blocks. */
 static int read_array(struct era_metadata *md, struct array_window *window,
-		      const struct array_map *map, array_block_fn give,
-		      struct era_visitor *sink)
+		      const struct array_map *map, uint32_t nr_blocks,
+		      array_block_fn give, struct era_visitor *sink)
 {
-	uint32_t nr_blocks = array_map_nr_blocks(map);
 	uint64_t nr_lost = 0;
 	int r = 0;
 
@@ -78,16 +78,14 @@ static int read_writeset(struct era_metadata *md, struct array_window *window,
 			 const struct era_writeset *ws,
 			 struct era_visitor *sink)
 {
-	struct array_map head = ws->words;
 	uint32_t nr = array_map_nr_blocks(&ws->words);
 	uint64_t nr_lost = 0;
 	int r;
 
 	r = sink->writeset_begin(sink, ws->era, ws->nr_bits);
-	if (!r && nr > 1) {
-		head.nr_values = (uint64_t)(nr - 1) * ARRAY_MAX_WORDS;
-		r = read_array(md, window, &head, give_words, sink);
-	}
+	if (!r && nr > 1)
+		r = read_array(md, window, &ws->words, nr - 1, give_words,
+			       sink);
 	if (!r && nr) {
 		r = array_window_read(window, md->device, &ws->words, nr - 1, 1,
 				      md->report, &nr_lost);
@@ -112,7 +110,8 @@ int era_read(struct era_metadata *md, struct era_visitor *sink)
 	for (size_t i = 0; i < md->nr_writesets && !r; i++)
 		r = read_writeset(md, &window, &md->writesets[i], sink);
 	if (!r)
-		r = read_array(md, &window, &md->eras, give_eras, sink);
+		r = read_array(md, &window, &md->eras,
+			       array_map_nr_blocks(&md->eras), give_eras, sink);
 	array_window_release(&window);
 	if (!r)
 		r = era_metadata_confirm(md);
@@ -129,20 +128,22 @@ static int give_window(void *arg, uint32_t first, const uint32_t *eras,
 
 int era_read_logical(struct era_metadata *md, struct era_visitor *sink)
 {
+	struct era_layers layers = { .nr = 0 };
 	struct era_fold fold = { .device = md->device,
 				 .report = md->report,
 				 .nr_blocks = md->sb.geometry.nr_blocks,
+				 .layers = &layers,
 				 .strict = true,
 				 .window = give_window,
 				 .arg = sink };
-	int r = era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+	int r = era_layers_add_metadata(&layers, md, ERA_REACHABLE,
 					ERA_ASSUMPTION);
 
 	if (!r)
 		r = sink->superblock(sink, &md->sb.geometry);
 	if (!r)
 		r = era_fold(&fold);
-	era_layers_release(&fold.layers);
+	era_layers_release(&layers);
 	if (!r)
 		r = era_metadata_confirm(md);
 	return r ? r : sink->end(sink);

@@ -310,7 +310,8 @@ static int count_arrays(struct era_salvage *s, struct walk *walk)
 	int r = 0;
 
 	for (size_t i = 0; i <= s->md.nr_writesets && !r; i++) {
-		map = i ? s->md.writesets[i - 1].words : s->md.eras;
+		map = array_map_unread(i ? &s->md.writesets[i - 1].words
+					 : &s->md.eras);
 		r = array_map_load(&map, walk, &where);
 		array_map_release(&map);
 	}

@@ -48,7 +48,7 @@ int era_salvage_newest_era(const struct era_salvage *s, uint32_t *newest)
 	uint32_t greatest = s->options.geometry.current_era;
 	struct era_fold fold = { .device = s->device,
 				 .nr_blocks = s->geometry.nr_blocks,
-				 .layers = s->layers,
+				 .layers = &s->layers,
 				 .window = note_greatest,
 				 .arg = &greatest };
 	int r;
@@ -324,7 +324,7 @@ int era_salvage_read_tell(struct era_salvage *s, struct era_visitor *sink,
 	struct telling telling = { sink, raised, arg };
 	struct era_fold fold = { .device = s->device,
 				 .nr_blocks = s->geometry.nr_blocks,
-				 .layers = s->layers,
+				 .layers = &s->layers,
 				 .window = tell_window,
 				 .raised = tell_raised,
 				 .arg = &telling };

@@ -11,18 +11,22 @@
 #include "era/beyond.h"
 #include "era/salvage_parts.h"
 
+struct claims {
+	const struct era_scan *scan;
+	uint8_t *nr; /* leaves that file a block; 2 for more */
+};
+
 /* Counts how many btree leaves file each bitset block. */
 static int count_claim(void *arg, uint64_t block, const uint8_t *node)
 {
-	uint8_t *claims = ((void **)arg)[0];
-	const struct era_scan *scan = ((void **)arg)[1];
+	struct claims *claims = arg;
 
 	(void)block;
 	for (uint32_t i = 0; i < node_nr_entries(node); i++) {
 		uint64_t child = get_le64(node_value(node, i, 8));
 
-		if (child < scan->nr_blocks && claims[child] < 2)
-			claims[child]++;
+		if (child < claims->scan->nr_blocks && claims->nr[child] < 2)
+			claims->nr[child]++;
 	}
 	return 0;
 }
@@ -66,13 +70,13 @@ static int is_untouched(const struct era_salvage *s,
 			const struct era_metadata *older, bool *untouched)
 {
 	uint8_t *claims = calloc(1, (size_t)s->scan.nr_blocks + 1);
-	void *arg[2] = { claims, (void *)(uintptr_t)&s->scan };
+	struct claims counted = { &s->scan, claims };
 	int r;
 
 	*untouched = true;
 	if (!claims)
 		return -ENOMEM;
-	r = era_scan_each(&s->scan, ROLE_POINTERS, NULL, count_claim, arg);
+	r = era_scan_each(&s->scan, ROLE_POINTERS, NULL, count_claim, &counted);
 	for (size_t i = 0; i < older->nr_writesets && !r; i++)
 		if (!is_untouched_writeset(s, &older->writesets[i], claims))
 			*untouched = false;
@@ -106,15 +110,15 @@ static int is_dominated(struct era_salvage *s, bool *dominated)
  */
 static int is_all(struct era_salvage *s, bool *all)
 {
-	struct era_metadata live = s->md; /* with its holes filled */
 	struct era_layers layers = { .nr = 0 };
 	struct era_beyond beyond = { .lowest = 0 };
 	int r;
 
-	live.writesets_lost = false;
-	r = era_layers_add_metadata(&layers, &live, ERA_REACHABLE,
+	r = era_layers_add_metadata(&layers, &s->md, ERA_REACHABLE,
 				    ERA_REACHABLE);
 	if (!r) {
+		/* its holes are filled: nothing stands for what is lost */
+		layers.nr -= s->md.writesets_lost;
 		layers.layers[0].lost_era = 0; /* the era array's */
 		r = era_layers_add_metadata(&layers, &s->second, ERA_REACHABLE,
 					    ERA_REACHABLE);
@@ -122,7 +126,7 @@ static int is_all(struct era_salvage *s, bool *all)
 	if (!r)
 		r = era_layers_add_orphans(&layers, &s->orphans, ERA_ORPHAN);
 	if (!r)
-		r = era_beyond(&beyond, s->device, live.sb.geometry.nr_blocks,
+		r = era_beyond(&beyond, s->device, s->md.sb.geometry.nr_blocks,
 			       &layers);
 	era_layers_release(&layers);
 	*all = !beyond.lowest;

@@ -267,14 +267,16 @@ static void cut_last(struct era_summary *summary, uint32_t current_era)
 
 static int count(struct table *table, struct era_metadata *md)
 {
+	struct era_layers layers = { .nr = 0 };
 	struct tally *tally = calloc(1, sizeof(*tally));
 	struct era_fold fold = { .device = md->device,
 				 .report = md->report,
 				 .nr_blocks = md->sb.geometry.nr_blocks,
+				 .layers = &layers,
 				 .strict = true,
 				 .window = count_window,
 				 .arg = tally };
-	int r = tally ? era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+	int r = tally ? era_layers_add_metadata(&layers, md, ERA_REACHABLE,
 						ERA_ASSUMPTION)
 		      : -ENOMEM;
 
@@ -289,7 +291,7 @@ static int count(struct table *table, struct era_metadata *md)
 	}
 	if (!r)
 		r = flush_all(tally);
-	era_layers_release(&fold.layers);
+	era_layers_release(&layers);
 	free(tally);
 	return r;
 }

@@ -267,11 +267,12 @@ static int take_pieces(struct attaching *a)
 	return r;
 }
 
-static bool has_slot(const struct array_map *map, uint32_t index)
+/* Among the first nr slots. */
+static bool has_slot(const struct array_map *map, size_t nr, uint32_t index)
 {
-	size_t at = array_map_find(map, index);
+	size_t at = array_map_find_among(map, nr, index);
 
-	return at < map->nr_slots && map->slots[at].index == index;
+	return at < nr && map->slots[at].index == index;
 }
 
 /*
@@ -307,14 +308,13 @@ static int place(struct attaching *a, struct pieces *pieces, struct piece *p,
 static int place_eras(struct attaching *a)
 {
 	struct array_map *map = &a->md->eras;
-	struct array_map before = *map;
+	size_t nr_before = map->nr_slots; /* what is placed comes after */
 	int r = 0;
 
 	for (size_t i = 0; i < a->eras.nr && !r; i++) {
 		struct piece *p = &a->eras.pieces[i];
 
-		before.slots = map->slots;
-		if (has_slot(&before, p->index) ||
+		if (has_slot(map, nr_before, p->index) ||
 		    p->index >= array_map_nr_blocks(map) ||
 		    a->eras.groups[p->group].nr != 1)
 			continue;

@@ -485,19 +485,18 @@ int live_info(const char *name, struct live_info *info,
 
 static int add_target(struct live_targets *targets, const char *line)
 {
-	struct live_target t;
+	struct live_target *t;
 	int at = 0;
 
-	if (sscanf(line, "%" SCNu64 " %" SCNu64 " %15s %n", &t.begin, &t.len,
-		   t.type, &at) != 3)
-		return -EIO;
 	if (list_resize(&targets->list, targets->nr, targets->nr + 1))
 		return -ENOMEM;
-	t.params = strdup(line + at);
-	if (!t.params)
-		return -ENOMEM;
-	targets->list[targets->nr++] = t;
-	return 0;
+	t = &targets->list[targets->nr];
+	if (sscanf(line, "%" SCNu64 " %" SCNu64 " %15s %n", &t->begin, &t->len,
+		   t->type, &at) != 3)
+		return -EIO;
+	t->params = strdup(line + at);
+	targets->nr += !!t->params;
+	return t->params ? 0 : -ENOMEM;
 }
 
 static int ask_targets(struct request *req, const char *what,

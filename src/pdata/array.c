@@ -175,9 +175,10 @@ void array_map_release(struct array_map *map)
 	map->nr_slots = map->max_slots = 0;
 }
 
-size_t array_map_find(const struct array_map *map, uint32_t index)
+size_t array_map_find_among(const struct array_map *map, size_t nr,
+			    uint32_t index)
 {
-	size_t low = 0, high = map->nr_slots;
+	size_t low = 0, high = nr;
 
 	/* slot i has an index of at least i, and usually just i */
 	if (index < high && map->slots[index].index == index)

@@ -69,6 +69,17 @@ int array_map_load(struct array_map *map, struct walk *walk,
 		   const struct era_where *parent);
 void array_map_release(struct array_map *map);
 
+/* The same array, nothing of which has been found yet. */
+static inline struct array_map array_map_unread(const struct array_map *map)
+{
+	struct array_map unread = *map;
+
+	unread.slots = NULL;
+	unread.nr_slots = unread.max_slots = 0;
+	unread.overlong = false;
+	return unread;
+}
+
 /*
  * Adds what a walk did not find, an index that has no slot yet. Where indexes
  * do not ascend the map is to be sorted when all have come. 0 or -ENOMEM.
@@ -78,9 +89,14 @@ void array_map_sort(struct array_map *map);
 
 /*
  * Position of the first slot with an index of at least index; nr_slots where
- * there is none.
+ * there is none. Among: the same of the first nr, which are sorted.
  */
-size_t array_map_find(const struct array_map *map, uint32_t index);
+size_t array_map_find_among(const struct array_map *map, size_t nr,
+			    uint32_t index);
+static inline size_t array_map_find(const struct array_map *map, uint32_t index)
+{
+	return array_map_find_among(map, map->nr_slots, index);
+}
 
 /* The index of the first slot from index on, or the map's end. */
 uint32_t array_map_next(const struct array_map *map, uint32_t index);

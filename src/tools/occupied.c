@@ -129,14 +129,11 @@ static int find_data(struct era_device *device, bool *found)
 
 int tool_check_occupied(struct era_device *device, struct era_report *report)
 {
-	struct era_device through_pages = *device;
 	char what[128] = "";
 	bool found = false;
 	int r = 0;
 
-	/* libblkid reads as anybody does: pages that are old are dropped */
-	through_pages.direct = false;
-	era_device_refresh(&through_pages);
+	era_device_drop_pages(device); /* libblkid reads through them */
 	if (holds_metadata(device))
 		snprintf(what, sizeof(what), "metadata");
 	else if (!is_known_to_blkid(device->fd, what, sizeof(what)) &&

@@ -279,7 +279,7 @@ static void note_size(const struct watch *watch)
 static ssize_t watch_readv(const struct era_io *io, int fd,
 			   const struct iovec *iov, int nr_iov, off_t offset)
 {
-	const struct watch *w = (const struct watch *)io;
+	const struct watch *w = io->arg;
 
 	return w->fake->io.readv(&w->fake->io, fd, iov, nr_iov, offset);
 }
@@ -287,7 +287,7 @@ static ssize_t watch_readv(const struct era_io *io, int fd,
 static ssize_t watch_write(const struct era_io *io, int fd, const void *data,
 			   size_t len, off_t offset)
 {
-	const struct watch *w = (const struct watch *)io;
+	const struct watch *w = io->arg;
 
 	note_size(w);
 	return w->fake->io.write(&w->fake->io, fd, data, len, offset);
@@ -295,7 +295,7 @@ static ssize_t watch_write(const struct era_io *io, int fd, const void *data,
 
 static int watch_sync(const struct era_io *io, int fd)
 {
-	const struct watch *w = (const struct watch *)io;
+	const struct watch *w = io->arg;
 
 	note_size(w);
 	return w->fake->io.sync(&w->fake->io, fd);
@@ -304,7 +304,8 @@ static int watch_sync(const struct era_io *io, int fd)
 static int repair_with_undo(struct fake_device *fake, struct way *way,
 			    enum era_repair_need *need)
 {
-	struct watch watch = { { watch_readv, watch_write, watch_sync, NULL },
+	struct watch watch = { { watch_readv, watch_write, watch_sync, NULL,
+				 &watch },
 			       fake,
 			       way };
 	struct fake_report report;

@@ -56,25 +56,27 @@ static int collect_window(void *arg, uint32_t first, const uint32_t *eras,
 static void fold_intact(struct bounds *bounds, struct era_device *device,
 			struct era_metadata *md)
 {
+	struct era_layers layers = { .nr = 0 };
 	struct era_fold fold = { .device = device,
 				 .nr_blocks = md->sb.geometry.nr_blocks,
+				 .layers = &layers,
 				 .window = collect_window };
 
 	bounds->nr_intact = fold.nr_blocks;
 	bounds->intact = calloc(fold.nr_blocks + 1u, sizeof(*bounds->intact));
 	must(bounds->intact);
 	fold.arg = bounds->intact;
-	must(!era_layers_add_metadata(&fold.layers, md, ERA_REACHABLE,
+	must(!era_layers_add_metadata(&layers, md, ERA_REACHABLE,
 				      ERA_REACHABLE));
-	for (size_t i = 0; i < fold.layers.nr; i++) {
-		struct era_layer *layer = &fold.layers.layers[i];
+	for (size_t i = 0; i < layers.nr; i++) {
+		struct era_layer *layer = &layers.layers[i];
 
 		layer->lost_era = 0;
 		if (!layer->map)
 			layer->era = 0;
 	}
 	must(!era_fold(&fold));
-	era_layers_release(&fold.layers);
+	era_layers_release(&layers);
 }
 
 static void find_intact(struct bounds *bounds, struct era_device *device)

@@ -12,11 +12,6 @@
 #include "base/grow.h"
 #include "fake_device.h"
 
-static struct fake_device *to_fake(const struct era_io *io)
-{
-	return (struct fake_device *)(uintptr_t)io;
-}
-
 static void *need(void *p)
 {
 	if (!p)
@@ -43,7 +38,7 @@ static bool fails(struct fake_device *fake, enum fake_op op)
 static ssize_t fake_readv(const struct era_io *io, int fd,
 			  const struct iovec *iov, int nr_iov, off_t offset)
 {
-	struct fake_device *fake = to_fake(io);
+	struct fake_device *fake = io->arg;
 	uint64_t size = fake->device.nr_blocks * ERA_BLOCK_SIZE;
 	uint64_t at = (uint64_t)offset, bad;
 	size_t done = 0, most = fake->most ? fake->most : SIZE_MAX;
@@ -100,7 +95,7 @@ static void log_write(struct fake_device *fake, const void *data, size_t len,
 static ssize_t fake_write(const struct era_io *io, int fd, const void *data,
 			  size_t len, off_t offset)
 {
-	struct fake_device *fake = to_fake(io);
+	struct fake_device *fake = io->arg;
 
 	(void)fd;
 	if (fails(fake, FAKE_WRITE))
@@ -119,7 +114,7 @@ static ssize_t fake_write(const struct era_io *io, int fd, const void *data,
 
 static int fake_sync(const struct era_io *io, int fd)
 {
-	struct fake_device *fake = to_fake(io);
+	struct fake_device *fake = io->arg;
 
 	(void)fd;
 	if (fails(fake, FAKE_SYNC))
@@ -131,7 +126,7 @@ static int fake_sync(const struct era_io *io, int fd)
 static int fake_discard(const struct era_io *io, int fd, off_t offset,
 			off_t len, bool block_device)
 {
-	struct fake_device *fake = to_fake(io);
+	struct fake_device *fake = io->arg;
 
 	(void)fd;
 	(void)block_device;
@@ -149,7 +144,7 @@ static int fake_discard(const struct era_io *io, int fd, off_t offset,
 void fake_init(struct fake_device *fake, uint64_t nr_blocks)
 {
 	*fake = (struct fake_device){
-		.io = { fake_readv, fake_write, fake_sync, fake_discard },
+		.io = { fake_readv, fake_write, fake_sync, fake_discard, fake },
 		.device = { .path = "memory",
 			    .fd = -1,
 			    .nr_blocks = nr_blocks },

@@ -21,7 +21,7 @@ struct fake_write {
 };
 
 struct fake_device {
-	struct era_io io; /* first: what the calls below are given */
+	struct era_io io;
 	struct era_device device;
 	uint8_t *data;
 

@@ -79,7 +79,8 @@ static void dump_while_it_changes(unsigned int flags)
 
 	build(&large, 5000, 9);
 	for (uint64_t at = 0; reached; at++) {
-		struct dmera handle = { .path = (char *)"fake" };
+		char path[] = "fake";
+		struct dmera handle = { .path = path };
 		struct told told = { .nr_eras = 0 };
 		struct fake_device now;
 		int r;

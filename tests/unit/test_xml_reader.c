@@ -174,11 +174,12 @@ Test(xml_reader, reads_utf16)
 
 	for (int i = 0; i < 2; i++) {
 		iconv_t cd = iconv_open(names[i], "UTF-8");
-		char out[4 * sizeof(plain)];
-		char *from = (char *)plain, *to = out + 2;
+		char in[sizeof(plain)], out[4 * sizeof(plain)];
+		char *from = in, *to = out + 2;
 		size_t from_left = sizeof(plain) - 1;
 		size_t to_left = sizeof(out) - 2;
 
+		memcpy(in, plain, sizeof(plain));
 		memcpy(out, marks[i], 2);
 		cr_assert_eq(iconv(cd, &from, &from_left, &to, &to_left), 0);
 		iconv_close(cd);
