@@ -27,7 +27,7 @@ struct text {
 	struct output *out;
 	unsigned int columns;
 	unsigned int label_step; /* rows */
-	char colours[64]; /* the escape sequence in force */
+	char colours[64];	 /* the escape sequence in force */
 };
 
 static bool is_beside(const struct map_text_style *style)
@@ -40,7 +40,7 @@ static unsigned int cells_per_row(const struct map_text_style *style)
 	return style->colours && style->utf8 ? 2 : 1;
 }
 
-unsigned int map_text_columns(const struct map_text_style *style)
+static unsigned int nr_columns(const struct map_text_style *style)
 {
 	unsigned int room = style->width - AXIS_WIDTH;
 
@@ -69,7 +69,7 @@ static unsigned int bar_width(const struct text *text)
 
 uint32_t map_text_max_cells(const struct map_text_style *style)
 {
-	return map_text_columns(style) * style->height * cells_per_row(style);
+	return nr_columns(style) * style->height * cells_per_row(style);
 }
 
 static int put(struct text *text, const char *fmt, ...)
@@ -325,7 +325,7 @@ int map_text_write(const struct map *map, const char *name,
 	struct text text = { .map = map,
 			     .style = style,
 			     .out = out,
-			     .columns = map_text_columns(style),
+			     .columns = nr_columns(style),
 			     .colours = "\033[0m" };
 	unsigned int per_row = text.columns * cells_per_row(style);
 	unsigned int nr_rows = (map->nr_cells + per_row - 1) / per_row;

@@ -30,8 +30,7 @@ struct map_text_style {
 #define MAP_TEXT_MAX_WIDTH 400
 #define MAP_TEXT_MAX_HEIGHT 200
 
-/* Columns of cells that a style has room for, and how many cells in all. */
-unsigned int map_text_columns(const struct map_text_style *style);
+/* How many cells a style has room for. */
 uint32_t map_text_max_cells(const struct map_text_style *style);
 
 /* name: the device's; what is no printable ASCII in it is printed as '?'.

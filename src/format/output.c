@@ -114,7 +114,7 @@ char *output_reserve(struct output *out, size_t n)
 	return out->chunk + out->used;
 }
 
-int output_write(struct output *out, const void *data, size_t n)
+static int write_bytes(struct output *out, const void *data, size_t n)
 {
 	const char *p = data;
 
@@ -134,7 +134,7 @@ int output_write(struct output *out, const void *data, size_t n)
 
 int output_puts(struct output *out, const char *s)
 {
-	return output_write(out, s, strlen(s));
+	return write_bytes(out, s, strlen(s));
 }
 
 int output_finish(struct output *out)

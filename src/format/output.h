@@ -62,7 +62,6 @@ static inline void output_advance(struct output *out, size_t n)
 }
 
 /* 0 or a negative errno */
-int output_write(struct output *out, const void *data, size_t n);
 int output_puts(struct output *out, const char *s);
 
 /*

@@ -56,7 +56,11 @@ static bool is_map(const char *text, size_t len)
 	       begins(line + 1, len - (size_t)(line + 1 - text), "a cell is ");
 }
 
-bool output_is_own(const void *head, size_t len, bool whole)
+/*
+ * Whether a file that begins so is a result: XML, a list in any format, a map,
+ * a pack. Of len bytes there are more where whole is false.
+ */
+static bool is_own(const void *head, size_t len, bool whole)
 {
 	static const char *const beginnings[] = {
 		"<superblock ",	   "<blocks>",
@@ -103,8 +107,7 @@ static bool is_own_gzip(uint8_t *data, size_t len)
 	inflateEnd(&stream);
 	if (r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR)
 		return false;
-	return output_is_own(head, sizeof(head) - stream.avail_out,
-			     r == Z_STREAM_END);
+	return is_own(head, sizeof(head) - stream.avail_out, r == Z_STREAM_END);
 }
 
 static bool file_is_own(int fd)
@@ -116,7 +119,7 @@ static bool file_is_own(int fd)
 		return false;
 	if (n >= 2 && head[0] == 0x1f && head[1] == 0x8b)
 		return is_own_gzip(head, (size_t)n);
-	return output_is_own(head, (size_t)n, n < (ssize_t)sizeof(head));
+	return is_own(head, (size_t)n, n < (ssize_t)sizeof(head));
 }
 
 int output_check_own(const char *path, struct era_report *report)

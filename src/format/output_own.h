@@ -7,16 +7,9 @@
 #ifndef FORMAT_OUTPUT_OWN_H
 #define FORMAT_OUTPUT_OWN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/report.h"
-
-/*
- * Whether a file that begins so is a result: XML, a list in any format, a map,
- * a pack. Of len bytes there are more where whole is false.
- */
-bool output_is_own(const void *head, size_t len, bool whole);
 
 /*
  * Looks at what path leads to (NULL, "-": nothing), through gzip. Returns 0, or

@@ -63,7 +63,4 @@ enum pack_tag {
 			   * follow; emit first << 24 | second & 0xffffff */
 };
 
-/* Most that PACK_CONST_8 and PACK_COUNT_8 can say. */
-#define PACK_MAX_COUNT 4095
-
 #endif

@@ -431,13 +431,31 @@ static void raise_eras(struct era_commits *commits)
 
 /* --- all of it ------------------------------------------------------------ */
 
+/* The commit with this index block; ERA_NO_COMMIT for none. */
+static size_t find_commit(const struct era_commits *commits, uint64_t index)
+{
+	size_t low = 0, high = commits->nr;
+
+	while (low < high) {
+		size_t at = (low + high) / 2;
+
+		if (commits->list[at].index_block < index)
+			low = at + 1;
+		else
+			high = at;
+	}
+	return low < commits->nr && commits->list[low].index_block == index
+		       ? low
+		       : ERA_NO_COMMIT;
+}
+
 static void mark_superblocks(struct era_commits *commits,
 			     const struct era_superblock *sb)
 {
 	commits->superblocks = ERA_NO_COMMIT;
 	if (sb)
 		commits->superblocks =
-			era_commits_find(commits, sb->space_map.bitmap_root);
+			find_commit(commits, sb->space_map.bitmap_root);
 }
 
 /* What its blocks tell is the least that its era can be. */
@@ -664,7 +682,13 @@ int era_commit_prove(struct era_commit *commit, const struct era_scan *scan,
 	return r;
 }
 
-bool era_commit_is_later(const struct era_commit *a, const struct era_commit *b)
+/*
+ * Whether the proven commit a came after b, where both are of one history.
+ * Dates only grow, so the one with the greater sum came later. Where the sums
+ * are equal, only archiving lies between the two: the later era comes later,
+ * and within one era the closed state.
+ */
+static bool is_later(const struct era_commit *a, const struct era_commit *b)
 {
 	if (a->sum != b->sum)
 		return a->sum > b->sum;
@@ -680,27 +704,9 @@ size_t era_commits_last(const struct era_commits *commits)
 
 	for (size_t i = 0; i < commits->nr; i++)
 		if (list[i].proof == ERA_PROVEN &&
-		    (last == ERA_NO_COMMIT ||
-		     era_commit_is_later(&list[i], &list[last])))
+		    (last == ERA_NO_COMMIT || is_later(&list[i], &list[last])))
 			last = i;
 	return last;
-}
-
-size_t era_commits_find(const struct era_commits *commits, uint64_t index)
-{
-	size_t low = 0, high = commits->nr;
-
-	while (low < high) {
-		size_t at = (low + high) / 2;
-
-		if (commits->list[at].index_block < index)
-			low = at + 1;
-		else
-			high = at;
-	}
-	return low < commits->nr && commits->list[low].index_block == index
-		       ? low
-		       : ERA_NO_COMMIT;
 }
 
 /* Whether a commit is known to have come after another, and to say more. */

@@ -97,15 +97,6 @@ int era_commit_prove(struct era_commit *commit, const struct era_scan *scan,
 		     uint64_t index_block);
 
 /*
- * Whether the proven commit a came after b, where both are of one history.
- * Dates only grow, so the one with the greater sum came later. Where the sums
- * are equal, only archiving lies between the two: the later era comes later,
- * and within one era the closed state.
- */
-bool era_commit_is_later(const struct era_commit *a,
-			 const struct era_commit *b);
-
-/*
  * Whether another proven commit is known to say all that commit i does: one
  * that follows it, and dates no data block earlier.
  */
@@ -114,9 +105,6 @@ bool era_commits_superseded(const struct era_commits *commits, size_t i);
 /* The last of all proven commits, as far as dates tell; ERA_NO_COMMIT for
  * none. */
 size_t era_commits_last(const struct era_commits *commits);
-
-/* The commit with this index block; ERA_NO_COMMIT for none. */
-size_t era_commits_find(const struct era_commits *commits, uint64_t index);
 
 /*
  * Follows commits from one on, each to the next, up to the last that is proven

@@ -225,11 +225,10 @@ void array_window_release(struct array_window *window)
 	*window = (struct array_window){ 0 };
 }
 
-void array_map_report_kind(const struct array_map *map,
-			   struct era_device *device, uint32_t index,
-			   struct era_report *report, enum era_kind kind,
-			   enum era_severity severity,
-			   struct era_data_range data, const char *text)
+static void report_block(const struct array_map *map, struct era_device *device,
+			 uint32_t index, struct era_report *report,
+			 enum era_kind kind, enum era_severity severity,
+			 struct era_data_range data, const char *text)
 {
 	struct era_where chain[BTREE_MAX_DEPTH + 3];
 	uint64_t path[BTREE_MAX_DEPTH];
@@ -274,10 +273,9 @@ void array_map_report(const struct array_map *map, struct era_device *device,
 		      enum era_severity severity, struct era_data_range data,
 		      const char *text)
 {
-	array_map_report_kind(map, device, index, report,
-			      severity == ERA_FATAL ? ERA_KIND_DAMAGE
-						    : ERA_KIND_WASTE,
-			      severity, data, text);
+	report_block(map, device, index, report,
+		     severity == ERA_FATAL ? ERA_KIND_DAMAGE : ERA_KIND_WASTE,
+		     severity, data, text);
 }
 
 /* Why these bytes are not array block index of map; NULL where they are. */
@@ -332,12 +330,12 @@ static void sort_in(struct array_window *window, struct era_device *device,
 						  window->numbers[i], data);
 		}
 		if (fault)
-			array_map_report_kind(
-				map, device, index, report,
-				window->failed[i] ? ERA_KIND_UNREADABLE
-						  : ERA_KIND_DAMAGE,
-				ERA_FATAL,
-				array_map_data(map, index, index + 1), fault);
+			report_block(map, device, index, report,
+				     window->failed[i] ? ERA_KIND_UNREADABLE
+						       : ERA_KIND_DAMAGE,
+				     ERA_FATAL,
+				     array_map_data(map, index, index + 1),
+				     fault);
 		else
 			window->values[index - window->first] =
 				data + ARRAY_VALUES;

@@ -131,11 +131,6 @@ int array_window_read(struct array_window *window, struct era_device *device,
 		      struct era_report *report, uint64_t *nr_lost);
 
 /* Reports a problem of the array block with this index, with its full path. */
-void array_map_report_kind(const struct array_map *map,
-			   struct era_device *device, uint32_t index,
-			   struct era_report *report, enum era_kind kind,
-			   enum era_severity severity,
-			   struct era_data_range data, const char *text);
 void array_map_report(const struct array_map *map, struct era_device *device,
 		      uint32_t index, struct era_report *report,
 		      enum era_severity severity, struct era_data_range data,
