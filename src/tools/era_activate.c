@@ -130,8 +130,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->undo_dir = arg;
 		return 0;
 	case KEY_WAIT:
-		args->wait = (unsigned int)tool_parse_number(arg, MAX_WAIT,
-							     "--wait", state);
+		args->wait =
+			tool_parse_range(arg, 0, MAX_WAIT, "--wait", state);
 		return 0;
 	case 'q':
 		args->quiet = true;

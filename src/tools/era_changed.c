@@ -106,18 +106,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->replace_snapshot = true;
 		return 0;
 	case KEY_TIMEOUT:
-		args->timeout = (unsigned int)tool_parse_number(
-			arg, MAX_TIMEOUT, "--timeout", state);
-		if (!args->timeout)
-			argp_error(state, "--timeout must not be 0");
+		args->timeout = tool_parse_range(arg, 1, MAX_TIMEOUT,
+						 "--timeout", state);
 		return 0;
 	case 'q':
 		args->quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (args->name)
-			argp_error(state, "only one device can be listed");
-		args->name = arg;
+		tool_take_device(&args->name, arg, "listed", state);
 		return 0;
 	case ARGP_KEY_END:
 		check_usage(args, state);

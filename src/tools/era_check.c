@@ -64,9 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (!*arg) /* lvm has its tools called so */
 			return 0;
-		if (args->device)
-			argp_error(state, "only one device can be checked");
-		args->device = arg;
+		tool_take_device(&args->device, arg, "checked", state);
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->device)

@@ -150,10 +150,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->have_era = true;
 		return 0;
 	case KEY_LINES:
-		args->max_lines =
-			tool_parse_number(arg, DEFAULT_LINES, "--lines", state);
-		if (args->max_lines < MIN_LINES)
-			argp_error(state, "--lines must be 16 at least");
+		args->max_lines = tool_parse_range(
+			arg, MIN_LINES, DEFAULT_LINES, "--lines", state);
 		args->have_lines = true;
 		return 0;
 	case KEY_COMMITS:

@@ -67,17 +67,6 @@ static const char *parse_name(const char *arg, const char *const *names,
 	return NULL;
 }
 
-static unsigned int parse_range(const char *arg, unsigned int min,
-				unsigned int max, const char *what,
-				struct argp_state *state)
-{
-	uint64_t n = tool_parse_number(arg, max, what, state);
-
-	if (n < min)
-		argp_error(state, "%s must be %u at least", what, min);
-	return (unsigned int)n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	static const char *const formats[] = { "text", "svg", NULL };
@@ -100,12 +89,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->format = parse_name(arg, formats, "format", state);
 		return 0;
 	case KEY_WIDTH:
-		args->width = parse_range(arg, MAP_TEXT_MIN_WIDTH,
-					  MAP_TEXT_MAX_WIDTH, "--width", state);
+		args->width =
+			tool_parse_range(arg, MAP_TEXT_MIN_WIDTH,
+					 MAP_TEXT_MAX_WIDTH, "--width", state);
 		return 0;
 	case KEY_HEIGHT:
-		args->height = parse_range(arg, MIN_HEIGHT, MAP_TEXT_MAX_HEIGHT,
-					   "--height", state);
+		args->height =
+			tool_parse_range(arg, MIN_HEIGHT, MAP_TEXT_MAX_HEIGHT,
+					 "--height", state);
 		return 0;
 	case 'o':
 		args->output = arg;

@@ -139,9 +139,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (!*arg) /* lvm has its tools called so */
 			return 0;
-		if (args->origin)
-			argp_error(state, "only one device can be looked at");
-		args->origin = arg;
+		tool_take_device(&args->origin, arg, "looked at", state);
 		return 0;
 	case ARGP_KEY_END:
 		check_usage(args, state);

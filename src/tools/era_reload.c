@@ -81,9 +81,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args->quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (args->name)
-			argp_error(state, "only one device can be changed");
-		args->name = arg;
+		tool_take_device(&args->name, arg, "changed", state);
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->name)

@@ -41,18 +41,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'w':
-		status->warning = (unsigned int)tool_parse_number(
-			arg, 101, "--warning", state);
+		status->warning =
+			tool_parse_range(arg, 0, 101, "--warning", state);
 		return 0;
 	case 'c':
-		status->critical = (unsigned int)tool_parse_number(
-			arg, 101, "--critical", state);
+		status->critical =
+			tool_parse_range(arg, 0, 101, "--critical", state);
 		return 0;
 	case 't':
-		status->timeout = (unsigned int)tool_parse_number(
-			arg, MAX_TIMEOUT, "--timeout", state);
-		if (!status->timeout)
-			argp_error(state, "--timeout must not be 0");
+		status->timeout = tool_parse_range(arg, 1, MAX_TIMEOUT,
+						   "--timeout", state);
 		return 0;
 	case 's':
 		status->superblock = true;

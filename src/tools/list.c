@@ -92,10 +92,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		list->header = true;
 		return 0;
 	case KEY_MAX_RANGES:
-		list->max_ranges = tool_parse_number(arg, UINT32_MAX,
-						     "--max-ranges", state);
-		if (!list->max_ranges)
-			argp_error(state, "--max-ranges must not be 0");
+		list->max_ranges = tool_parse_range(arg, 1, UINT32_MAX,
+						    "--max-ranges", state);
 		return 0;
 	case 'o':
 		list->output = arg;

@@ -67,9 +67,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			parse_snapshot(source, source->device, state);
 			source->device = NULL;
 		}
-		if (source->device)
-			argp_error(state, "only one device can be read");
-		source->device = arg;
+		tool_take_device(&source->device, arg, "read", state);
 		return 0;
 	case ARGP_KEY_END:
 		if (!source->device)

@@ -248,6 +248,27 @@ uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
 	return value;
 }
 
+unsigned int tool_parse_range(const char *arg, unsigned int min,
+			      unsigned int max, const char *what,
+			      struct argp_state *state)
+{
+	uint64_t n = tool_parse_number(arg, max, what, state);
+
+	if (n < min && min == 1)
+		argp_error(state, "%s must not be 0", what);
+	else if (n < min)
+		argp_error(state, "%s must be %u at least", what, min);
+	return (unsigned int)n;
+}
+
+void tool_take_device(const char **device, const char *arg, const char *done,
+		      struct argp_state *state)
+{
+	if (*device)
+		argp_error(state, "only one device can be %s", done);
+	*device = arg;
+}
+
 uint32_t tool_parse_era(const char *arg, uint32_t max, const char *what,
 			struct argp_state *state)
 {

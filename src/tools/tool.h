@@ -87,6 +87,15 @@ void tool_progress_finish(struct progress *progress, struct era_device *device);
 uint64_t tool_parse_number(const char *arg, uint64_t max, const char *what,
 			   struct argp_state *state);
 
+/* The same of at least min; 1: it must not be 0. */
+unsigned int tool_parse_range(const char *arg, unsigned int min,
+			      unsigned int max, const char *what,
+			      struct argp_state *state);
+
+/* The one device that is given; a second cannot be "checked", say. */
+void tool_take_device(const char **device, const char *arg, const char *done,
+		      struct argp_state *state);
+
 /* An era; a plus sign may stand before it, as other suites take it. */
 uint32_t tool_parse_era(const char *arg, uint32_t max, const char *what,
 			struct argp_state *state);
