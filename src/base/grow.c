@@ -16,15 +16,15 @@
 static int resize(void *list, size_t size, size_t nr)
 {
 	size_t bytes;
-	void *entries;
+	void *entries, *larger;
 
 	if (__builtin_mul_overflow(nr ? nr : 1, size, &bytes))
 		return -ENOMEM;
 	memcpy(&entries, list, sizeof(entries));
-	entries = realloc(entries, bytes);
-	if (!entries)
+	larger = realloc(entries, bytes);
+	if (!larger)
 		return -ENOMEM;
-	memcpy(list, &entries, sizeof(entries));
+	memcpy(list, &larger, sizeof(larger));
 	return 0;
 }
 
