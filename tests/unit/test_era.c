@@ -23,7 +23,6 @@
 #include "era/summary.h"
 #include "era/whole.h"
 #include "fake_device.h"
-#include "format/map.h"
 
 TestSuite(superblock, .timeout = 60);
 TestSuite(builder, .timeout = 120);
@@ -31,7 +30,6 @@ TestSuite(fold, .timeout = 120);
 TestSuite(since, .timeout = 120);
 TestSuite(reader, .timeout = 60);
 TestSuite(summary, .timeout = 60);
-TestSuite(map, .timeout = 60);
 TestSuite(pieces, .timeout = 60);
 
 /* --- the superblock ---------------------------------------------------------
@@ -963,43 +961,6 @@ Test(summary, counts_each_era_whatever_comes_between)
 	era_summary_release(&summary);
 	era_metadata_release(&md);
 	fake_release(&fake);
-	model_release(&m);
-}
-
-static unsigned int bin_that_has(const struct map *map, uint32_t era)
-{
-	for (unsigned int bin = 1; bin < map->nr_bins; bin++)
-		if (era >= map->bins[bin].first && era <= map->bins[bin].last)
-			return bin;
-	return 0;
-}
-
-Test(map, counts_each_block_in_its_cell_and_bin)
-{
-	static uint32_t counts[40][MAP_MAX_BINS];
-	uint64_t sums[MAP_MAX_BINS] = { 0 };
-	struct model m;
-	struct map map;
-
-	srand(11);
-	model_init(&m, 163000, 0, false);
-	spread_eras(&m);
-	map_init(&map, 40, 0);
-	cr_assert_eq(drive(&m, &map.visitor), 0);
-	cr_assert_leq(map.nr_cells, 40);
-	for (uint32_t i = 0; i < m.nr_blocks; i++) {
-		unsigned int bin = bin_that_has(&map, m.eras[i]);
-
-		counts[i / map.cell_blocks][bin]++;
-		sums[bin]++;
-	}
-	for (unsigned int bin = 0; bin < map.nr_bins; bin++) {
-		cr_assert_eq(map.bins[bin].nr_blocks, sums[bin]);
-		for (uint32_t cell = 0; cell < map.nr_cells; cell++)
-			cr_assert_eq(map_cell(&map, cell)[bin],
-				     counts[cell][bin]);
-	}
-	map_release(&map);
 	model_release(&m);
 }
 
