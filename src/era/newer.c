@@ -95,38 +95,6 @@ void era_newer_find_gap(struct era_newer *newer, const struct era_metadata *md,
 	newer->found |= newer->missing != 0;
 }
 
-/* The root of an era's archived writeset that is reachable; 0: none is. */
-static uint64_t archived_root(const struct era_metadata *md, uint32_t era)
-{
-	size_t low = 0, high = md->nr_writesets;
-
-	while (low < high) {
-		size_t at = (low + high) / 2;
-
-		if (md->writesets[at].era < era)
-			low = at + 1;
-		else
-			high = at;
-	}
-	return low < md->nr_writesets && md->writesets[low].era == era &&
-			       !md->writesets[low].open
-		       ? md->writesets[low].words.root
-		       : 0;
-}
-
-/* Whether another leaf, or the reachable tree, names another root for it. */
-static bool is_named_twice(const struct era_metadata *md,
-			   const struct era_orphans *orphans, size_t i)
-{
-	const struct orphan_writeset *ws = &orphans->writesets[i];
-	uint64_t root = archived_root(md, ws->era);
-
-	return (root && root != ws->root) ||
-	       (i && ws[-1].era == ws->era && ws[-1].root != ws->root) ||
-	       (i + 1 < orphans->nr_writesets && ws[1].era == ws->era &&
-		ws[1].root != ws->root);
-}
-
 /* The writesets of eras that have two, what is lost of them as written. */
 static int add_twice(struct era_layers *layers, const struct era_metadata *md,
 		     const struct era_orphans *orphans, uint32_t *lowest)
@@ -143,7 +111,7 @@ static int add_twice(struct era_layers *layers, const struct era_metadata *md,
 					   .lost_class = ERA_ORPHAN,
 					   .data = { 0, ws->nr_bits } };
 
-		if (!is_named_twice(md, orphans, i))
+		if (!era_orphans_name_twice(orphans, md, i))
 			continue;
 		if (!*lowest)
 			*lowest = ws->era;
@@ -374,9 +342,7 @@ int era_newer_find(struct era_newer *newer, const struct era_metadata *md,
 	struct era_orphans orphans = { .nr_writesets = 0 };
 	struct era_commits commits = { .superblocks = ERA_NO_COMMIT };
 	struct era_under_way under_way = { .found = false };
-	struct era_overwritten overwritten = {
-		.by = &under_way, .open = era_metadata_open_writeset(md)
-	};
+	struct era_overwritten overwritten = { .by = &under_way, .md = md };
 	int r = era_scan_finish(scan);
 
 	if (!r)

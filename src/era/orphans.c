@@ -467,6 +467,37 @@ int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 	return r;
 }
 
+/* The root of an era's archived writeset that is reachable; 0: none is. */
+static uint64_t archived_root(const struct era_metadata *md, uint32_t era)
+{
+	size_t low = 0, high = md->nr_writesets;
+
+	while (low < high) {
+		size_t at = (low + high) / 2;
+
+		if (md->writesets[at].era < era)
+			low = at + 1;
+		else
+			high = at;
+	}
+	return low < md->nr_writesets && md->writesets[low].era == era &&
+			       !md->writesets[low].open
+		       ? md->writesets[low].words.root
+		       : 0;
+}
+
+bool era_orphans_name_twice(const struct era_orphans *orphans,
+			    const struct era_metadata *md, size_t i)
+{
+	const struct orphan_writeset *ws = &orphans->writesets[i];
+	uint64_t root = archived_root(md, ws->era);
+
+	return (root && root != ws->root) ||
+	       (i && ws[-1].era == ws->era && ws[-1].root != ws->root) ||
+	       (i + 1 < orphans->nr_writesets && ws[1].era == ws->era &&
+		ws[1].root != ws->root);
+}
+
 static void release_maps(struct array_map *maps, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)

@@ -85,6 +85,14 @@ int era_orphans_init(struct era_orphans *orphans, const struct era_scan *scan,
 void era_orphans_release(struct era_orphans *orphans);
 
 /*
+ * Whether another leaf, or md's writeset tree, names another root for the era
+ * of writeset i: an era is archived once and its bitset stays as it is, so in
+ * one history it has one root.
+ */
+bool era_orphans_name_twice(const struct era_orphans *orphans,
+			    const struct era_metadata *md, size_t i);
+
+/*
  * Appends layers of class trust: one for each writeset and each version of the
  * era array. Returns 0 or -ENOMEM.
  */

@@ -304,7 +304,7 @@ int era_salvage_collect_orphans(struct era_salvage *s, bool disputed,
 {
 	const struct era_overwritten overwritten = {
 		.by = &s->under_way,
-		.open = era_metadata_open_writeset(&s->md),
+		.md = &s->md,
 	};
 	struct block_set live;
 	int r = block_set_init(&live, s->scan.nr_blocks);

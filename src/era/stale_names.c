@@ -5,11 +5,14 @@
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "era/stale_names.h"
 
 #define WINDOW_BLOCKS 64u /* array blocks that are compared at a time */
 
 struct dropping {
+	const struct era_writeset *open; /* the superblock's */
 	const struct era_orphans *orphans;
 	const struct era_overwritten *overwritten;
 	struct walk walk;
@@ -40,7 +43,7 @@ static bool has_all_bits(const struct dropping *d, const struct array_map *map)
 static int compare_words(struct dropping *d, const struct array_map *words,
 			 bool *contained)
 {
-	const struct array_map *open = &d->overwritten->open->words;
+	const struct array_map *open = &d->open->words;
 	struct era_device *device = d->orphans->scan->device;
 	uint32_t nr = array_map_nr_blocks(open);
 	uint64_t nr_lost = 0;
@@ -79,7 +82,7 @@ static int judge_root(struct dropping *d, uint64_t root)
 {
 	const struct era_scan *scan = d->orphans->scan;
 	const struct era_where where = { NULL, "bitset", root };
-	struct array_map words = d->overwritten->open->words;
+	struct array_map words = d->open->words;
 	bool contained = false;
 	int r;
 
@@ -123,30 +126,40 @@ static int find_stale(struct dropping *d)
 	return r;
 }
 
+static bool is_dropped(const struct dropping *d, size_t i)
+{
+	const struct orphan_writeset *ws = &d->orphans->writesets[i];
+
+	return ws->era < d->open->era && ws->root < d->stale.nr_blocks &&
+	       block_set_has(&d->stale, ws->root) &&
+	       !era_orphans_name_twice(d->orphans, d->overwritten->md, i);
+}
+
+/* From the last on, so that those before still are compared with all. */
 static void drop(struct era_orphans *orphans, const struct dropping *d)
 {
-	size_t kept = 0;
+	struct orphan_writeset *ws = orphans->writesets;
+	size_t kept = orphans->nr_writesets;
 
-	for (size_t i = 0; i < orphans->nr_writesets; i++) {
-		const struct orphan_writeset *ws = &orphans->writesets[i];
-
-		if (ws->era < d->overwritten->open->era &&
-		    ws->root < d->stale.nr_blocks &&
-		    block_set_has(&d->stale, ws->root))
-			continue;
-		orphans->writesets[kept++] = *ws;
-	}
-	orphans->nr_writesets = kept;
+	for (size_t i = orphans->nr_writesets; i--;)
+		if (!is_dropped(d, i))
+			ws[--kept] = ws[i];
+	orphans->nr_writesets -= kept;
+	memmove(ws, ws + kept, orphans->nr_writesets * sizeof(*ws));
 }
 
 int era_orphans_drop_stale(struct era_orphans *orphans,
 			   const struct era_overwritten *overwritten)
 {
 	const struct era_scan *scan = orphans->scan;
-	struct dropping d = { .orphans = orphans, .overwritten = overwritten };
+	struct dropping d = {
+		.open = era_metadata_open_writeset(overwritten->md),
+		.orphans = orphans,
+		.overwritten = overwritten,
+	};
 	int r;
 
-	if (!overwritten->by->found || !overwritten->open)
+	if (!overwritten->by->found || !d.open || !orphans->nr_writesets)
 		return 0;
 	r = walk_init(&d.walk, scan->device, NULL, NULL);
 	if (!r)
