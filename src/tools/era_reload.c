@@ -38,6 +38,7 @@
 
 #define SUSPEND_SECONDS 60
 #define RESUME_SECONDS 60
+#define LOOK_SECONDS 5u /* for somebody who has it open for a moment */
 #define REMOVE_SECONDS 10
 #define PARAMS_MAX 96
 
@@ -311,6 +312,23 @@ static const char *fault_of_above(struct change *c,
 	return NULL;
 }
 
+/*
+ * What looks for volumes or file systems opens a device for a moment. Whether
+ * none but the device above has it open, now or soon.
+ */
+static bool is_left_alone(const struct change *c)
+{
+	unsigned long long end = limit_now() + LOOK_SECONDS * 1000;
+	struct live_info info = c->era.info;
+
+	while (info.open_count > 1 && limit_now() < end) {
+		limit_sleep(50);
+		if (live_info(c->era.info.name, &info, NULL))
+			return false;
+	}
+	return info.open_count == 1;
+}
+
 static const char *find_above(struct change *c)
 {
 	struct live_targets table;
@@ -319,7 +337,7 @@ static const char *find_above(struct change *c)
 
 	if (!find_holder(&c->era.info, name, sizeof(name)))
 		return "it is open, and not by one linear device over it";
-	if (c->era.info.open_count != 1)
+	if (!is_left_alone(c))
 		return "it is open by others than the device above it";
 	if (live_info(name, &c->above, c->report) ||
 	    live_table(name, false, &table, c->report))
